@@ -1,0 +1,67 @@
+/**
+ * Patch: changes what a client declared, by whomever. It keeps the incarnation, and is no sign of life: an operator may be its author.
+ */
+
+import type { CommandResult, Patch } from "../commands.ts";
+import { declarationFault, isSameDeclaration, patchedDeclaration } from "../declaration.ts";
+import type { Declaration } from "../model.ts";
+import type { Registration } from "../registration.ts";
+import { changeInstance, failure, notRegistered, type Applying, type Note, type Source } from "./change.ts";
+import { checkIncarnation, checkRevision } from "./guards.ts";
+
+export function applyPatch(applying: Applying, command: Patch, source: Source): CommandResult {
+  const registration = applying.state.catalog.find(command);
+  if (registration === null) return notRegistered(command);
+  const refused =
+    checkIncarnation(registration, command.incarnation) ??
+    checkRevision(command, registration, command.ifRevision);
+  if (refused !== null) return refused;
+
+  const { declared } = registration.instance;
+  const patched = patchedDeclaration(declared, command.changes);
+  const fault = declarationFault(patched);
+  if (fault !== null) {
+    return failure("invalid_argument", `with the patch ${fault}`, registration.instance.revision);
+  }
+  const changed = !isSameDeclaration(declared, patched);
+  if (changed) {
+    changeInstance(applying, registration, { declared: patched }, source, noteOf(declared, patched));
+    if (patched.ttlMs !== declared.ttlMs) restartLease(applying, registration);
+  }
+  const { instance } = registration;
+  return { ok: true, kind: "patch", instance, revision: instance.revision, changed };
+}
+
+/**
+ * A new length starts now. Counted from the last renewal it could have passed already, and the client that renews by the old rhythm
+ * would lose its lease before it hears of the new one. A suspect instance keeps the deadline of its suspicion.
+ */
+function restartLease(applying: Applying, registration: Registration): void {
+  if (registration.suspicion !== null) return;
+  const { state } = applying;
+  const { slot, instance } = registration;
+  state.leases.move(slot, state.now + instance.declared.ttlMs, state.leases.via(slot));
+}
+
+const declarationNames = [
+  "host",
+  "port",
+  "scheme",
+  "version",
+  "zone",
+  "weight",
+  "tags",
+  "metadata",
+  "status",
+  "ttlMs",
+] as const satisfies readonly (keyof Declaration)[];
+
+function noteOf(before: Declaration, after: Declaration): Note {
+  const changed = declarationNames.filter(
+    (name) => !isSameDeclaration(before, { ...before, [name]: after[name] }),
+  );
+  if (changed.length === 1 && changed[0] === "status") {
+    return { type: "status", reason: `${before.status} -> ${after.status}` };
+  }
+  return { type: "patched", reason: `changed ${changed.join(", ")}` };
+}

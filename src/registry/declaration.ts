@@ -1,0 +1,165 @@
+/**
+ * What may be declared, when two declarations are the same, and how a patch merges into one.
+ *
+ * The rules are part of the state machine: members that judged a declaration by different limits would diverge, so changing a limit
+ * raises commandVersion. The HTTP API judges the same earlier, and with the place of the mistake.
+ */
+
+import type { Patch } from "./commands.ts";
+import { instanceStatuses, registryLimits, type Declaration } from "./model.ts";
+import { compareText } from "./names.ts";
+
+/** What an absent field stands for. */
+export const declarationDefaults = {
+  scheme: null,
+  version: null,
+  zone: null,
+  weight: 1,
+  tags: [],
+  metadata: [],
+  status: "up",
+  ttlMs: registryLimits.ttlMsDefault,
+} as const satisfies Partial<Declaration>;
+
+type Rule = readonly [isBroken: boolean, sentence: string];
+
+/** The first rule that the declaration breaks, as a sentence; null for none. */
+export function declarationFault(declared: Declaration): string | null {
+  const limits = registryLimits;
+  return firstBroken([
+    [!isText(declared.host, limits.hostChars), `host must have 1 to ${limits.hostChars} characters`],
+    [!isWhole(declared.port, 0, 65_535), "port must be a whole number from 0 to 65535"],
+    [!isOptional(declared.scheme, limits.schemeChars), tooLong("scheme", limits.schemeChars)],
+    [!isOptional(declared.version, limits.versionChars), tooLong("version", limits.versionChars)],
+    [!isOptional(declared.zone, limits.zoneChars), tooLong("zone", limits.zoneChars)],
+    [!isWhole(declared.weight, 0, limits.weightMax), weightRule],
+    ...tagRules(declared.tags),
+    [
+      declared.metadata.length > limits.metadataPairs,
+      `metadata may have at most ${limits.metadataPairs} pairs`,
+    ],
+    [
+      !declared.metadata.every(([key]) => key.length <= limits.metadataKeyChars),
+      tooLong("a metadata key", limits.metadataKeyChars),
+    ],
+    [
+      !declared.metadata.every(([, value]) => value.length <= limits.metadataValueChars),
+      tooLong("a metadata value", limits.metadataValueChars),
+    ],
+    [!instanceStatuses.includes(declared.status), `status must be one of ${instanceStatuses.join(", ")}`],
+    [
+      !isWhole(declared.ttlMs, limits.ttlMsMin, limits.ttlMsMax),
+      `ttlMs must be a whole number from ${limits.ttlMsMin} to ${limits.ttlMsMax}`,
+    ],
+  ]);
+}
+
+export const weightRule = `weight must be a whole number from 0 to ${registryLimits.weightMax}`;
+
+export function tagRules(tags: readonly string[]): readonly Rule[] {
+  const { tags: tagsMax, tagChars } = registryLimits;
+  return [
+    [tags.length > tagsMax, `tags may have at most ${tagsMax} items`],
+    [!tags.every((tag) => tag.length <= tagChars), tooLong("a tag", tagChars)],
+  ];
+}
+
+export function firstBroken(rules: readonly Rule[]): string | null {
+  return rules.find(([isBroken]) => isBroken)?.[1] ?? null;
+}
+
+export function isWhole(value: number, min: number, max: number): boolean {
+  return Number.isSafeInteger(value) && value >= min && value <= max;
+}
+
+export function tooLong(what: string, chars: number): string {
+  return `${what} may have at most ${chars} characters`;
+}
+
+function isText(value: string, chars: number): boolean {
+  return value.length >= 1 && value.length <= chars;
+}
+
+function isOptional(value: string | null, chars: number): boolean {
+  return value === null || value.length <= chars;
+}
+
+/** Tags without repetition, metadata sorted by key with the last of equal keys: so that what is the same compares as the same. */
+export function canonicalDeclaration(declared: Declaration): Declaration {
+  return {
+    host: declared.host,
+    port: declared.port,
+    scheme: declared.scheme,
+    version: declared.version,
+    zone: declared.zone,
+    weight: declared.weight,
+    tags: canonicalTags(declared.tags),
+    metadata: sortedPairs(new Map(declared.metadata)),
+    status: declared.status,
+    ttlMs: declared.ttlMs,
+  };
+}
+
+export function canonicalTags(tags: readonly string[]): readonly string[] {
+  return tags.length < 2 ? tags : [...new Set(tags)];
+}
+
+function sortedPairs(pairs: ReadonlyMap<string, string>): Declaration["metadata"] {
+  return [...pairs].sort(([left], [right]) => compareText(left, right));
+}
+
+export function isSameDeclaration(left: Declaration, right: Declaration): boolean {
+  return (
+    left.host === right.host &&
+    left.port === right.port &&
+    left.scheme === right.scheme &&
+    left.version === right.version &&
+    left.zone === right.zone &&
+    left.weight === right.weight &&
+    left.status === right.status &&
+    left.ttlMs === right.ttlMs &&
+    isSameList(left.tags, right.tags) &&
+    left.metadata.length === right.metadata.length &&
+    left.metadata.every((pair, i) => isSameList(pair, right.metadata[i] ?? []))
+  );
+}
+
+export function isSameList(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((value, i) => value === right[i]);
+}
+
+/** RFC 7396 with this registry's defaults: absent stays, null resets. */
+export function patchedDeclaration(declared: Declaration, changes: Patch["changes"]): Declaration {
+  const defaults = declarationDefaults;
+  return {
+    host: changes.host ?? declared.host,
+    port: changes.port ?? declared.port,
+    scheme: merged(changes.scheme, declared.scheme, defaults.scheme),
+    version: merged(changes.version, declared.version, defaults.version),
+    zone: merged(changes.zone, declared.zone, defaults.zone),
+    weight: merged(changes.weight, declared.weight, defaults.weight),
+    tags: canonicalTags(merged(changes.tags, declared.tags, defaults.tags)),
+    metadata: patchedMetadata(declared.metadata, changes.metadata),
+    status: merged(changes.status, declared.status, defaults.status),
+    ttlMs: merged(changes.ttlMs, declared.ttlMs, defaults.ttlMs),
+  };
+}
+
+function merged<Value>(change: Value | null | undefined, present: Value, byDefault: Value): Value {
+  if (change === undefined) return present;
+  return change ?? byDefault;
+}
+
+function patchedMetadata(
+  present: Declaration["metadata"],
+  changes: Patch["changes"]["metadata"],
+): Declaration["metadata"] {
+  if (changes === undefined) return present;
+  if (changes === null) return declarationDefaults.metadata;
+  const pairs = new Map(present);
+  for (const [key, value] of changes) {
+    if (value === null) pairs.delete(key);
+    else pairs.set(key, value);
+  }
+  return sortedPairs(pairs);
+}

@@ -1,0 +1,94 @@
+/**
+ * What of the registry is durable, and which of it changed. Everything replicated is in exactly one record, so the records are the
+ * state: a registry loaded from them is equal to the one that they were taken from, and the state hash is the sum over them.
+ *
+ * | Key | Holds |
+ * |---|---|
+ * | `meta` | counters: revision, cluster time, connections, the event window's start, ... |
+ * | `service/<namespace>/<service>` | revision, settings, the protection window |
+ * | `instance/<namespace>/<service>/<id>` | a registration without its lease |
+ * | `lease-block/<n>` | the leases of slots 256n to 256n+255 |
+ * | `event/<revision>` | one visible change, for watches |
+ * | `history/<namespace>/<service>/<revision>` | one line of a service's history |
+ * | `idempotency/<key>` | the result of a write that may be repeated |
+ * | `override/<namespace>/<service>/<id>` | the operator's layer of an instance that is gone |
+ */
+
+import { fingerprint, type Fingerprint, type FingerprintSum } from "./hash.ts";
+
+/** One durable record; structurally the driver's StateRecord. */
+export type StateRecord = readonly [key: string, value: unknown];
+
+export interface StateChanges {
+  readonly puts: StateRecord[];
+  readonly deletes: string[];
+}
+
+/** Something that is kept as one record. Its value is read when the change is taken, so that changes in between cost nothing. */
+export abstract class Recorded {
+  #fingerprint: Fingerprint | null = null;
+  #isListed = false;
+  #isRemoved = false;
+
+  abstract get recordKey(): string;
+  /** Arrays, strings, whole numbers, booleans and null. */
+  abstract recordValue(): unknown;
+
+  get isRemoved(): boolean {
+    return this.#isRemoved;
+  }
+
+  /** Notes a change. Returns whether it is the first since the changes were taken. */
+  noteChange(isRemoved: boolean): boolean {
+    this.#fingerprint = null;
+    this.#isRemoved = isRemoved;
+    const isFirst = !this.#isListed;
+    this.#isListed = true;
+    return isFirst;
+  }
+
+  noteTaken(): void {
+    this.#isListed = false;
+  }
+
+  addTo(sum: FingerprintSum): void {
+    this.#fingerprint ??= fingerprint(this.recordKey, this.recordValue());
+    sum.add(this.#fingerprint);
+  }
+}
+
+/** The records that changed since they were last taken. */
+export class ChangedRecords {
+  /** Each once, in order of its first change. */
+  #changed: Recorded[] = [];
+
+  put(record: Recorded): void {
+    if (record.noteChange(false)) this.#changed.push(record);
+  }
+
+  remove(record: Recorded): void {
+    if (record.noteChange(true)) this.#changed.push(record);
+  }
+
+  /** All changes at once: a part of them would be a state that never was. */
+  take(): StateChanges {
+    // Of several under one key (an instance that went and came back) the last has come last, and it alone counts.
+    const byKey = new Map<string, Recorded>();
+    for (const record of this.#changed) {
+      record.noteTaken();
+      byKey.set(record.recordKey, record);
+    }
+    this.#changed = [];
+    const changes: StateChanges = { puts: [], deletes: [] };
+    for (const [key, record] of byKey) {
+      if (record.isRemoved) changes.deletes.push(key);
+      else changes.puts.push([key, record.recordValue()]);
+    }
+    return changes;
+  }
+}
+
+/** A revision as part of a key: keys in order of text are in order of revision. */
+export function revisionKey(revision: number): string {
+  return String(revision).padStart(16, "0");
+}
