@@ -1,0 +1,185 @@
+/**
+ * A data folder in words, for people: whose it is, what it promises, what its log and its image hold, and what of it is damaged. Changes
+ * nothing, also where a start would repair. Meant for a member that does not run: of a running one it shows some moment of the past.
+ */
+
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Entry } from "../raft/types.ts";
+import type { Command } from "../registry/commands.ts";
+import { commandCodec } from "./command-codec.ts";
+import { type FloorReading, readFloor } from "./floor.ts";
+import { type IdentityReading, readIdentity } from "./identity.ts";
+import { NodeDisk } from "./node-disk.ts";
+import { decideRecovery } from "./recovery.ts";
+import { type ImageSearch, findImage } from "./state/find-image.ts";
+import { LevelStores } from "./state/level-stores.ts";
+import { segmentPath } from "./wal/contents.ts";
+import { nameOf } from "./wal/log-shape.ts";
+import { scanWal, type WalScan } from "./wal/scan.ts";
+
+export interface InspectOptions {
+  readonly dir: string;
+  /** How many of the newest entries are listed. Default 100. */
+  readonly entriesMax?: number;
+}
+
+const entriesMaxDefault = 100;
+
+/** The lines to print. Throws StorageRefusal for a folder of a newer format. */
+export async function inspectFolder({
+  dir,
+  entriesMax = entriesMaxDefault,
+}: InspectOptions): Promise<string[]> {
+  if (!existsSync(dir)) return [`${dir}: there is no such folder`];
+  const disk = new NodeDisk(dir);
+  const identity = readIdentity(disk);
+  const floor = readFloor(disk);
+  const scan = scanWal(disk, floor.floor?.group ?? 0);
+  const image = await readImageCopy(dir);
+  return [
+    ...identityLines(identity),
+    ...floorLines(floor),
+    ...logLines(scan),
+    ...imageLines(image),
+    ...damageLines(identity, floor, scan, image),
+    ...entryLines(scan.entries, entriesMax),
+  ];
+}
+
+/** LevelDB cannot be opened without being changed, so a copy is. */
+async function readImageCopy(dir: string): Promise<ImageSearch> {
+  const copy = await mkdtemp(join(tmpdir(), "rollcall-inspect-"));
+  try {
+    const numbers = new LevelStores(dir).list();
+    for (const number of numbers) {
+      await cp(join(dir, `state.${number}`), join(copy, `state.${number}`), { recursive: true });
+    }
+    return await new Promise((resolve, reject) => {
+      findImage(new LevelStores(copy), (error, search) => {
+        if (search === null) return reject(error instanceof Error ? error : new Error(String(error)));
+        if (search.found === null) return resolve(search);
+        search.found.store.close(() => resolve(search));
+      });
+    });
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
+}
+
+function identityLines(reading: IdentityReading): string[] {
+  if (reading.kind !== "read") return [`identity.json: ${reading.kind}`];
+  const { memberId, clusterId, incarnation, promisedClusterId, formatVersion } = reading.identity;
+  const cluster = clusterId === null ? "of no cluster yet" : `of cluster ${clusterId}`;
+  const promise =
+    clusterId === null && promisedClusterId !== null ? `, promised to cluster ${promisedClusterId}` : "";
+  return [
+    `member ${memberId} ${cluster}${promise}, incarnation ${incarnation}, folder format ${formatVersion}`,
+  ];
+}
+
+function floorLines({ floor, exists }: FloorReading): string[] {
+  if (floor === null) return [`floor: ${exists ? "cannot be read" : "missing"}`];
+  const { hardState, group, end, generation, damage } = floor;
+  return [
+    `floor: generation ${generation}, ${voteInWords(hardState)}, log durable up to ${nameOf(end)} (group ${group})`,
+    ...(damage === null ? [] : [`recovering: ${damage}`]),
+  ];
+}
+
+function logLines(scan: WalScan): string[] {
+  if (scan.shape === null) return ["log: none"];
+  const { hardState, base, end } = scan.shape;
+  const bytes = scan.segments.reduce((sum, segment) => sum + segment.fileBytes, 0);
+  return [
+    `hard state: ${voteInWords(hardState)}`,
+    `log: after ${nameOf(base.last)} up to ${nameOf(end)}, ${scan.segments.length} segments, ${bytes} bytes`,
+    ...scan.segments.map(
+      ({ number, fileBytes, groups, indexBefore }) =>
+        `  ${segmentPath(number)}: ${fileBytes} bytes, ${groups} groups, begins after index ${indexBefore}`,
+    ),
+    ...(scan.tail === null
+      ? []
+      : [`  ${segmentPath(scan.tail.segment)}: the last ${scan.tail.tornBytes} bytes are no whole group`]),
+  ];
+}
+
+function imageLines({ found }: ImageSearch): string[] {
+  if (found === null) return ["state image: none"];
+  const { meta, records } = found.image;
+  const received = meta.isReceived ? ", received from another member" : "";
+  const kinds = new Map<string, number>();
+  for (const [key] of records) {
+    const kind = key.split("/")[0] ?? key;
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  return [
+    `state image: state.${found.number} at ${nameOf(meta.base.last)}, ${records.length} records${received}`,
+    ...[...kinds].map(([kind, count]) => `  ${kind}: ${count}`),
+  ];
+}
+
+function damageLines(
+  identity: IdentityReading,
+  floor: FloorReading,
+  scan: WalScan,
+  { found, damage }: ImageSearch,
+): string[] {
+  const isMember = identity.kind !== "read" || identity.identity.clusterId !== null;
+  const isFounding = identity.kind === "read" && identity.identity.clusterId === null;
+  const image = found?.image.meta ?? null;
+  const problems = isMember ? [...decideRecovery({ scan, floor, image, isFounding }).damage, ...damage] : [];
+  return problems.length === 0 ? ["damage: none found"] : problems.map((problem) => `damage: ${problem}`);
+}
+
+function entryLines(entries: readonly Entry[], entriesMax: number): string[] {
+  const shown = entries.slice(Math.max(0, entries.length - entriesMax));
+  const left = entries.length - shown.length;
+  return [
+    `entries: ${entries.length}`,
+    ...(left === 0 ? [] : [`  ... ${left} earlier ones`]),
+    ...shown.map((entry) => `  ${nameOf(entry)} ${summaryOf(entry)}`),
+  ];
+}
+
+function summaryOf(entry: Entry): string {
+  switch (entry.kind) {
+    case "command":
+      return `command ${commandsInWords(entry.payload)}`;
+    case "election":
+      return `election, grace ${entry.graceMs} ms`;
+    case "membership": {
+      const { voters, outgoing, learners } = entry.membership;
+      const parts = [`voters ${voters.join(" ")}`];
+      if (outgoing.length > 0) parts.push(`outgoing ${outgoing.join(" ")}`);
+      if (learners.length > 0) parts.push(`learners ${learners.join(" ")}`);
+      return `membership ${parts.join(", ")}`;
+    }
+    case "clock":
+      return `clock ${entry.clusterTime}`;
+  }
+}
+
+function commandsInWords(payload: Uint8Array): string {
+  try {
+    return commandCodec
+      .decode(payload)
+      .envelopes.map(({ command }) => commandInWords(command))
+      .join(", ");
+  } catch (error) {
+    return `of ${payload.length} bytes that cannot be decoded: ${String(error)}`;
+  }
+}
+
+function commandInWords(command: Command): string {
+  if ("id" in command) return `${command.kind} ${command.namespace}/${command.service}/${command.id}`;
+  if (command.kind === "renew") return `renew ${command.handles.length} leases`;
+  if (command.kind === "batch") return `batch of ${command.operations.length}`;
+  return command.kind;
+}
+
+function voteInWords({ term, vote }: { readonly term: number; readonly vote: string | null }): string {
+  return `term ${term}, ${vote === null ? "no vote" : `voted for ${vote}`}`;
+}

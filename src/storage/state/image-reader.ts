@@ -1,0 +1,84 @@
+/** Reads a whole image and verifies it: every record by its checksum, and all together by their number and sum. */
+
+import type { StateRecord, StorageFailure } from "../../replica/ports.ts";
+import { decodeMeta, type ImageMeta, metaKey } from "./image-meta.ts";
+import { decodeValue, noTotals, plus, type Totals, verifiedSum } from "./record-codec.ts";
+import type { RecordView, StoredRecord } from "./record-store.ts";
+
+const readBytes = 1024 * 1024;
+
+export interface LoadedImage {
+  readonly meta: ImageMeta;
+  readonly records: readonly StateRecord[];
+  /** The checksum of each record, by its key, as 32-bit integers (which cost no allocation). */
+  readonly sums: Map<string, number>;
+}
+
+/** What was found: an image, nothing at all, or something that is not to be trusted, and why. */
+export type ImageReading =
+  | { readonly kind: "image"; readonly image: LoadedImage }
+  | { readonly kind: "empty" }
+  | { readonly kind: "damaged"; readonly why: string };
+
+/** Throws (in the callback's turn) nothing: `refused` carries a StorageRefusal where one is due. */
+export type ReadImageDone = (reading: ImageReading | null, refusal: unknown) => void;
+
+/** Reads everything in the view, and leaves it open. */
+export function readImage(view: RecordView, done: ReadImageDone): void {
+  const reader = new Reader();
+  const next = (after: string): void => {
+    view.read(after, readBytes, (failure, records) => {
+      let ended: ImageReading | null;
+      try {
+        ended = reader.take(failure, records);
+      } catch (error) {
+        return done(null, error);
+      }
+      if (ended !== null) done(ended, null);
+      else next(records.at(-1)?.[0] ?? after);
+    });
+  };
+  next("");
+}
+
+class Reader {
+  #meta: ImageMeta | null = null;
+  readonly #records: StateRecord[] = [];
+  readonly #sums = new Map<string, number>();
+  #totals: Totals = noTotals;
+
+  /** What there is once the end, or damage, was met; null to go on. */
+  take(failure: StorageFailure | null, records: readonly StoredRecord[]): ImageReading | null {
+    if (failure !== null) return { kind: "damaged", why: failure.message };
+    if (records.length === 0) return this.#end();
+    for (const record of records) {
+      const why = this.#takeRecord(record);
+      if (why !== null) return { kind: "damaged", why };
+    }
+    return null;
+  }
+
+  #takeRecord(record: StoredRecord): string | null {
+    const [key, bytes] = record;
+    if (this.#meta === null) {
+      this.#meta = key === metaKey ? decodeMeta(bytes) : null;
+      return this.#meta === null ? "the record that says what the image stands for is damaged" : null;
+    }
+    const sum = verifiedSum(record);
+    if (sum === null) return `the record ${key} is damaged`;
+    this.#totals = plus(this.#totals, sum);
+    this.#sums.set(key, sum | 0);
+    this.#records.push([key, decodeValue(bytes)]);
+    return null;
+  }
+
+  #end(): ImageReading {
+    if (this.#meta === null) return { kind: "empty" };
+    const { totals } = this.#meta;
+    if (totals.count !== this.#totals.count || totals.sum !== this.#totals.sum) {
+      const why = `it holds ${this.#totals.count} records with the sum ${this.#totals.sum}, and says that it should hold ${totals.count} with the sum ${totals.sum}`;
+      return { kind: "damaged", why };
+    }
+    return { kind: "image", image: { meta: this.#meta, records: this.#records, sums: this.#sums } };
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * The durable image of the state machine: its records and, in the same batch, the position that they stand for and the totals that they
+ * come to. Which store it is in changes when an image is received.
+ */
+
+import { assert } from "../../raft/assert.ts";
+import type { SnapshotMeta } from "../../raft/types.ts";
+import type {
+  ImageSink,
+  ImageSource,
+  StateBatch,
+  StateImage,
+  StateStore,
+  StorageDone,
+  StorageFailure,
+} from "../../replica/ports.ts";
+import type { Owner } from "../wal/contents.ts";
+import { decodeMeta, encodeMeta, metaKey } from "./image-meta.ts";
+import { type LoadedImage, readImage } from "./image-reader.ts";
+import { StoreSink, type TemporaryPlace } from "./image-sink.ts";
+import { ViewSource } from "./image-source.ts";
+import { encodeRecord, minus, noTotals, plus, type Totals } from "./record-codec.ts";
+import type { RecordStore, RecordStores, StoredRecord } from "./record-store.ts";
+
+export interface ImageStoreStart {
+  readonly stores: RecordStores;
+  readonly owner: Owner;
+  /** The open store, and its number. */
+  readonly store: RecordStore;
+  readonly number: number;
+  /** What the store holds; null for nothing. */
+  readonly image: LoadedImage | null;
+  /** Calls back in a later turn. */
+  readonly soon: (task: () => void) => void;
+}
+
+/** What a batch makes of the totals, and of each record's checksum (null: it is gone). */
+interface Pending {
+  readonly totals: Totals;
+  readonly sums: ReadonlyMap<string, number | null>;
+  readonly puts: readonly StoredRecord[];
+  readonly deletes: readonly string[];
+}
+
+export class ImageStore implements StateStore {
+  readonly #stores: RecordStores;
+  readonly #owner: Owner;
+  readonly #soon: (task: () => void) => void;
+  #store: RecordStore;
+  #number: number;
+  /** The checksum of each record: what the running sum loses when the record changes. */
+  #sums: Map<string, number>;
+  #totals: Totals;
+  #batch: number;
+  #isWriting = false;
+  #failure: StorageFailure | null = null;
+  readonly #temporary = onePlace(() => this.#number + 1);
+
+  constructor(start: ImageStoreStart) {
+    this.#stores = start.stores;
+    this.#owner = start.owner;
+    this.#soon = start.soon;
+    this.#store = start.store;
+    this.#number = start.number;
+    this.#sums = start.image?.sums ?? new Map();
+    this.#totals = start.image?.meta.totals ?? noTotals;
+    this.#batch = start.image?.meta.batch ?? 0;
+  }
+
+  /** After any failure every later batch fails too: LevelDB does not say whether the failed one is there. */
+  write(batch: StateBatch, done: StorageDone): void {
+    assert(!this.#isWriting, "one batch is under way at a time");
+    const failure = this.#failure;
+    if (failure !== null) return this.#soon(() => done(failure));
+    const pending = this.#prepare(batch);
+    const meta = encodeMeta({
+      owner: this.#owner,
+      base: batch.base,
+      totals: pending.totals,
+      batch: this.#batch + 1,
+      isReceived: false,
+    });
+    this.#isWriting = true;
+    const { puts, deletes } = pending;
+    this.#store.write({ puts: [...puts, [metaKey, meta]], deletes }, batch.sync, (writeFailure) => {
+      this.#isWriting = false;
+      this.#failure = writeFailure;
+      if (writeFailure === null) this.#take(pending);
+      done(writeFailure);
+    });
+  }
+
+  openImage(done: (failure: StorageFailure | null, source: ImageSource | null) => void): void {
+    const view = this.#store.view();
+    view.read("", 1, (failure, records) => {
+      const [key, bytes] = records[0] ?? [null, null];
+      const meta = key === metaKey ? decodeMeta(bytes) : null;
+      if (meta !== null) return done(null, new ViewSource(view, meta));
+      view.close();
+      if (failure !== null || key === null) done(failure, null);
+      else
+        done(
+          { kind: "failed", message: "the record that says what the state image stands for is damaged" },
+          null,
+        );
+    });
+  }
+
+  receiveImage(meta: SnapshotMeta): ImageSink {
+    return new StoreSink({
+      stores: this.#stores,
+      place: this.#temporary,
+      owner: this.#owner,
+      expected: meta,
+      takeOver: (number, done) => this.#takeOver(number, done),
+      soon: this.#soon,
+    });
+  }
+
+  close(done: StorageDone): void {
+    this.#store.close(done);
+  }
+
+  #prepare(batch: StateBatch): Pending {
+    const sums = new Map<string, number | null>();
+    const puts: StoredRecord[] = [];
+    for (const key of batch.deletes) sums.set(key, null);
+    for (const [key, value] of batch.puts) {
+      assert(key > metaKey && !key.startsWith("!"), `a record's key begins with a letter: ${key}`);
+      assert(!sums.has(key), `a batch has one change for each key: ${key}`);
+      const { bytes, sum } = encodeRecord(key, value);
+      puts.push([key, bytes]);
+      sums.set(key, sum | 0);
+    }
+    let totals = this.#totals;
+    for (const [key, sum] of sums) {
+      const old = this.#sums.get(key);
+      if (old !== undefined) totals = minus(totals, old);
+      if (sum !== null) totals = plus(totals, sum);
+    }
+    return { totals, sums, puts, deletes: batch.deletes };
+  }
+
+  #take(pending: Pending): void {
+    this.#totals = pending.totals;
+    this.#batch += 1;
+    for (const [key, sum] of pending.sums) {
+      if (sum === null) this.#sums.delete(key);
+      else this.#sums.set(key, sum);
+    }
+  }
+
+  /** Goes over to a store that was received and published, and reads it back from disk as a restart would. */
+  #takeOver(number: number, done: (failure: StorageFailure | null, image: StateImage | null) => void): void {
+    assert(!this.#isWriting, "no batch is under way while an image takes this one's place");
+    this.#stores.open(number, (openFailure, store) => {
+      if (store === null) return done(openFailure, null);
+      const view = store.view();
+      readImage(view, (reading) => {
+        view.close();
+        if (reading?.kind !== "image") {
+          const why = reading?.kind === "damaged" ? reading.why : "it is empty";
+          return done(
+            { kind: "failed", message: `the received state image cannot be read back: ${why}` },
+            null,
+          );
+        }
+        this.#replace(number, store, reading.image);
+        done(null, { base: reading.image.meta.base, records: reading.image.records });
+      });
+    });
+  }
+
+  #replace(number: number, store: RecordStore, image: LoadedImage): void {
+    const old = { number: this.#number, store: this.#store };
+    this.#number = number;
+    this.#store = store;
+    this.#sums = image.sums;
+    this.#totals = image.meta.totals;
+    this.#batch = image.meta.batch;
+    this.#failure = null;
+    // The new one counts from now on. What stays of the old one is removed at the next start.
+    old.store.close(() => this.#stores.remove(old.number, () => {}));
+  }
+}
+
+/** An image that is given up takes a while to go, and the next one may be offered before it is gone. */
+function onePlace(numberNow: () => number): TemporaryPlace {
+  let isTaken = false;
+  const waiting: ((number: number) => void)[] = [];
+  const next = (): void => {
+    const start = isTaken ? undefined : waiting.shift();
+    if (start === undefined) return;
+    isTaken = true;
+    start(numberNow());
+  };
+  return {
+    acquire(start) {
+      waiting.push(start);
+      next();
+    },
+    release() {
+      isTaken = false;
+      next();
+    },
+  };
+}
