@@ -1,0 +1,441 @@
+/**
+ * A leader appends, replicates, commits, and proves again and again that it still leads (paper §5.3, thesis §6.4).
+ */
+
+import { ClusterClock, electionGraceMs, isClockEntryDue } from "./cluster-clock.ts";
+import { entryBytes } from "./entry.ts";
+import { HeartbeatRounds } from "./heartbeat-rounds.ts";
+import type { MembershipChange, PeerStatus, RejectReason } from "./io.ts";
+import { isJoint, leftJoint, memberOf } from "./membership.ts";
+import { planChange } from "./membership-change.ts";
+import type { AppendReply, HeartbeatReply, Message } from "./messages.ts";
+import type { RaftNode } from "./node.ts";
+import type { Progress } from "./progress.ts";
+import { hasQuorum } from "./quorum.ts";
+import { PendingReads } from "./read-index.ts";
+import type { ReadOrigin } from "./read-index.ts";
+import { Replication } from "./replication.ts";
+import type { Transitions } from "./role.ts";
+import { stalenessUnknownMs } from "./staleness.ts";
+import { bestSuccessor, mayTakeOver, Transfer } from "./transfer.ts";
+import type { Entry, EntryId, Index, NodeId, Term } from "./types.ts";
+
+/** An entry before it has a place in the log: entries of each kind, without what the leader fills in. */
+type Content = Entry extends infer E
+  ? E extends Entry
+    ? Omit<E, "term" | "index" | "clusterTime">
+    : never
+  : never;
+
+export class Leader {
+  readonly role = "leader";
+  readonly replication: Replication;
+  readonly reads: PendingReads;
+  readonly rounds = new HeartbeatRounds();
+  readonly #node: RaftNode;
+  readonly #transitions: Transitions;
+  readonly #clock: ClusterClock;
+  readonly #graceMs: number;
+  #transfer: Transfer | null = null;
+  /** The index of the no-op that began this leadership. */
+  #electionIndex: Index = 0;
+  #ticksSinceHeartbeat = 0;
+  #ticksSinceQuorumCheck = 0;
+  /** Bytes of entries that were appended and not yet committed. */
+  #uncommittedBytes = 0;
+
+  constructor(node: RaftNode, transitions: Transitions) {
+    this.#node = node;
+    this.#transitions = transitions;
+    this.replication = new Replication(node);
+    this.reads = new PendingReads(node);
+    const { lastClusterTime, lastGraceAt, commitIndex, lastIndex } = node.log;
+    this.#graceMs = electionGraceMs(node.config, {
+      leasesExist: node.leasesExist,
+      lastStampMs: lastClusterTime,
+      lastGraceAt,
+    });
+    this.#clock = new ClusterClock({
+      stampMs: lastClusterTime,
+      nowMs: node.nowMs,
+      graceMs: this.#graceMs,
+      stepMaxMs: node.config.clockStepMaxMs,
+    });
+    for (const entry of node.log.between(commitIndex, lastIndex)) this.#uncommittedBytes += entryBytes(entry);
+  }
+
+  get transferringTo(): NodeId | null {
+    return this.#transfer?.to ?? null;
+  }
+
+  get electionIndex(): Index {
+    return this.#electionIndex;
+  }
+
+  get uncommittedBytes(): number {
+    return this.#uncommittedBytes;
+  }
+
+  /** The no-op is what makes earlier leaders' entries commit, and lets reads know what is committed (paper §5.4.2, §8). */
+  start(): void {
+    this.#electionIndex = this.#append({ kind: "election", graceMs: this.#graceMs }).index;
+    this.#startRound();
+  }
+
+  /** Sends what the steps of this turn appended, in as few messages as possible. */
+  flush(): void {
+    this.replication.flush();
+  }
+
+  leave(reason: RejectReason): void {
+    this.reads.failAll(reason);
+    // A new term is what a transfer is meant to bring; anything else ends it without success.
+    if (reason !== "termChanged") this.#abortTransfer("no longer the leader");
+  }
+
+  clusterTime(nowMs: number): number {
+    return this.#clock.read(nowMs);
+  }
+
+  // ------------------------------------------------------------------ time
+
+  tick(): void {
+    this.reads.tick();
+    if (this.#transfer?.tick() === true) this.#abortTransfer("timed out");
+    if (this.#isClockEntryDue) this.#append({ kind: "clock" });
+    this.#maybeLeaveJoint();
+    this.#ticksSinceHeartbeat += 1;
+    if (this.#ticksSinceHeartbeat >= this.#node.config.heartbeatTicks) this.#heartbeat();
+    this.#ticksSinceQuorumCheck += 1;
+    if (this.#ticksSinceQuorumCheck >= this.#node.config.electionTicks) this.#checkQuorum();
+  }
+
+  get #isClockEntryDue(): boolean {
+    return this.#node.leasesExist && isClockEntryDue(this.#node.config, this.#clock.ageMs(this.#node.nowMs));
+  }
+
+  #heartbeat(): void {
+    this.#ticksSinceHeartbeat = 0;
+    this.replication.allowRetries();
+    this.#startRound();
+    this.#maybeSendTimeoutNow();
+  }
+
+  /** A leader that hears nothing from a quorum may have been replaced, and must not keep clients waiting (thesis §6.2). */
+  #checkQuorum(): void {
+    this.#ticksSinceQuorumCheck = 0;
+    if (!hasQuorum(this.#node.log.membership, (id) => this.replication.isActive(id)))
+      return this.#stepDown("lost the quorum");
+    this.replication.repeatOffers();
+    for (const peer of this.replication.peers()) peer.isRecentlyActive = false;
+  }
+
+  #stepDown(reason: string): void {
+    this.#node.event({ kind: "steppedDown", term: this.#node.term, reason });
+    this.#transitions.becomeFollower({ term: this.#node.term, leader: null, reason });
+  }
+
+  // ------------------------------------------------------------------ messages of the current term
+
+  receive(message: Message): void {
+    switch (message.type) {
+      case "appendReply":
+        return this.#fromPeer(message, (peer) => this.#appendReply(peer, message));
+      case "heartbeatReply":
+        return this.#fromPeer(message, (peer) => this.#heartbeatReply(peer, message));
+      // A follower wants to serve a linearizable read.
+      case "readIndex":
+        return this.#addRead({ kind: "follower", from: message.from, id: message.id });
+      // Two leaders in one term cannot be. Whatever this is, it is not ours to follow.
+      case "append":
+      case "heartbeat":
+      case "snapshotOffer":
+      case "timeoutNow":
+        return this.#node.ignore(message, "we lead this term");
+      // Answers to questions that the election settled; and votes, which were answered before.
+      case "preVote":
+      case "preVoteReply":
+      case "vote":
+      case "voteReply":
+      case "readIndexReply":
+      case "removed":
+        return;
+    }
+  }
+
+  /** Replies count only from members. */
+  #fromPeer(reply: AppendReply | HeartbeatReply, take: (peer: Progress) => void): void {
+    const peer = this.replication.peer(reply.from);
+    if (peer === undefined) return this.#node.ignore(reply, "not a member");
+    peer.isRecentlyActive = true;
+    peer.lastContactMs = this.#node.nowMs;
+    if (reply.recovering && !peer.isRecovering) this.#onMemoryLost(peer);
+    else take(peer);
+  }
+
+  #appendReply(peer: Progress, reply: AppendReply): void {
+    this.replication.onAppendReply(peer, reply);
+    if (!reply.accepted) return;
+    this.#maybeCountAgain(peer, reply);
+    this.#maybeSendTimeoutNow();
+    this.#maybeCommit();
+  }
+
+  #heartbeatReply(peer: Progress, reply: HeartbeatReply): void {
+    if (reply.round > this.rounds.newest)
+      return this.#node.ignore(reply, "answers a round that was never sent");
+    this.replication.onHeartbeatReply(peer, reply);
+    this.#maybeConfirmRound();
+  }
+
+  /**
+   * A member tells that it lost its memory: nothing that we knew of it holds, and nothing it says counts from now on. The barrier is the
+   * end of our log at this moment, so that an entry after it is certain to have been proposed after the member's return.
+   */
+  #onMemoryLost(peer: Progress): void {
+    peer.forget(this.#node.log.lastIndex);
+    this.#append({ kind: "clock" });
+  }
+
+  /** An entry beyond the barrier was acknowledged after the return, so this is no late message from before the loss: it counts again. */
+  #maybeCountAgain(peer: Progress, reply: AppendReply): void {
+    if (peer.recoveryBarrier === null || reply.recovering) return;
+    if (reply.index > peer.recoveryBarrier && reply.index <= peer.matchIndex) peer.recoveryBarrier = null;
+  }
+
+  #isPast(barrier: Index): boolean {
+    return this.#node.log.commitIndex > barrier;
+  }
+
+  // ------------------------------------------------------------------ rounds and reads
+
+  #startRound(): void {
+    const { log, nowMs } = this.#node;
+    const round = this.rounds.start({
+      sentAtMs: nowMs,
+      commitIndex: log.commitIndex,
+      isProof: this.#knowsCommits,
+    });
+    if (this.#knowsCommits) this.reads.sendWith(round);
+    // A sole voter needs nobody's answer, and what it then tells its learners is fresh.
+    this.#maybeConfirmRound();
+    for (const peer of this.replication.peers()) this.#sendHeartbeat(peer, round);
+  }
+
+  #sendHeartbeat(peer: Progress, round: number): void {
+    const { log, nowMs } = this.#node;
+    const { provenAtMs } = this.rounds;
+    const barrier = peer.recoveryBarrier;
+    this.#node.send({
+      ...this.#node.to(peer.id),
+      type: "heartbeat",
+      commit: Math.min(peer.matchIndex, log.commitIndex),
+      leaderCommit: log.commitIndex,
+      leaderAgeMs:
+        provenAtMs === null
+          ? stalenessUnknownMs
+          : Math.min(Math.ceil(nowMs - provenAtMs), stalenessUnknownMs),
+      round,
+      recoveryIndex: barrier !== null && this.#isPast(barrier) ? barrier + 1 : 0,
+    });
+  }
+
+  #maybeConfirmRound(): void {
+    const { log, staleness } = this.#node;
+    const round = this.replication.quorumRound(this.rounds.newest);
+    const proof = this.rounds.confirm(round);
+    if (proof !== null)
+      staleness.learn({ index: proof.commitIndex, asOfMs: proof.sentAtMs }, log.appliedIndex);
+    this.reads.confirm(this.rounds.confirmed);
+    this.#maybeStartReadRound();
+  }
+
+  /** One round at a time for reads; those that arrive meanwhile share the next. */
+  #maybeStartReadRound(): void {
+    if (this.#knowsCommits && this.reads.areWaitingForRound && !this.reads.areInFlight) this.#startRound();
+  }
+
+  read(ctx: number): void {
+    this.#addRead({ kind: "local", ctx });
+  }
+
+  #addRead(origin: ReadOrigin): void {
+    this.reads.add(origin);
+    this.#maybeStartReadRound();
+  }
+
+  /** Only once an entry of our own term is committed do we know everything that is (paper §8). Reads wait for that. */
+  get #knowsCommits(): boolean {
+    return this.#node.log.commitIndex >= this.#electionIndex && this.#electionIndex > 0;
+  }
+
+  // ------------------------------------------------------------------ appending and committing
+
+  /** Returns the new entry's id, or why there is none. */
+  propose(options: { readonly payload: Uint8Array; readonly ifTerm: Term | null }): EntryId | RejectReason {
+    if (options.ifTerm !== null && options.ifTerm !== this.#node.term) return "termChanged";
+    if (this.#isOnItsWayOut) return "transferring";
+    // A single proposal passes whatever its size, or it could never be made.
+    const bytes = this.#uncommittedBytes + options.payload.length;
+    if (this.#uncommittedBytes > 0 && bytes > this.#node.config.uncommittedBytesMax) return "overloaded";
+    return this.#append({ kind: "command", payload: options.payload });
+  }
+
+  changeMembership(change: MembershipChange): EntryId | RejectReason {
+    if (this.#isOnItsWayOut) return "transferring";
+    const plan = planChange(this.#node, this.replication, change);
+    return "refused" in plan
+      ? plan.refused
+      : this.#append({ kind: "membership", membership: plan.membership });
+  }
+
+  /** What is proposed now might be cut off by the next leader, so it is refused instead. */
+  get #isOnItsWayOut(): boolean {
+    return this.#transfer !== null || memberOf(this.#node.log.membership, this.#node.id) === undefined;
+  }
+
+  #append(content: Content): EntryId {
+    const { log, term, nowMs } = this.#node;
+    const entry: Entry = {
+      ...content,
+      term,
+      index: log.lastIndex + 1,
+      clusterTime: this.#clock.advance(nowMs),
+    };
+    this.#node.append([entry]);
+    this.#uncommittedBytes += entryBytes(entry);
+    if (entry.kind === "membership") this.#onMembership();
+    return { term, index: entry.index };
+  }
+
+  /** In force from now on (thesis §4.1): replicate to those who came, and forget those who went. */
+  #onMembership(): void {
+    this.replication.reconcile();
+    const target = this.#transfer;
+    if (target !== null && !this.#node.log.membership.voters.includes(target.to))
+      this.#abortTransfer("no longer a voter");
+  }
+
+  stored(): void {
+    this.#maybeCommit();
+  }
+
+  /**
+   * Commits what a quorum holds, but only up to an entry of our own term; earlier ones are committed with it. An entry of an earlier
+   * term can be on a quorum and still be cut off by a later leader (paper §5.4.2, Figure 8).
+   */
+  #maybeCommit(): void {
+    const { log, term } = this.#node;
+    const index = this.replication.quorumMatchIndex();
+    if (index <= log.commitIndex || log.termAt(index) !== term) return;
+    for (const entry of log.between(log.commitIndex, index)) this.#uncommittedBytes -= entryBytes(entry);
+    this.#node.commitTo(index);
+    this.#maybeStartReadRound();
+    this.#maybeLeaveJoint();
+    if (this.#isRemovalCommitted) this.#leaveCluster();
+  }
+
+  /** A joint membership is only a passage: once it is committed, the leader goes on to the plain one by itself (thesis §4.3). */
+  #maybeLeaveJoint(): void {
+    const { membership, membershipIndex, commitIndex } = this.#node.log;
+    if (
+      !isJoint(membership) ||
+      membershipIndex > commitIndex ||
+      !this.#knowsCommits ||
+      this.#transfer !== null
+    )
+      return;
+    this.#append({ kind: "membership", membership: leftJoint(membership) });
+  }
+
+  /** A leader may manage a cluster that it is no longer part of, but only until that is settled (paper §6; thesis §4.2.2). */
+  get #isRemovalCommitted(): boolean {
+    const { membership, membershipIndex, commitIndex } = this.#node.log;
+    return membershipIndex <= commitIndex && memberOf(membership, this.#node.id) === undefined;
+  }
+
+  #leaveCluster(): void {
+    // The others learn of the commitment first, or they would wait for a leader in order to do so.
+    this.flush();
+    this.handOver();
+    this.#stepDown("removed from the cluster");
+  }
+
+  // ------------------------------------------------------------------ leadership transfer
+
+  transfer(to: NodeId | null): void {
+    const { membership } = this.#node.log;
+    const target = to ?? bestSuccessor(membership, this.replication.peers());
+    const peer = target === null ? undefined : this.replication.peer(target);
+    if (peer === undefined || !mayTakeOver(membership, peer)) {
+      return this.#node.event({
+        kind: "transferAborted",
+        to: target ?? "",
+        reason: "no voter to hand over to",
+      });
+    }
+    if (peer.id !== this.#transfer?.to) this.#startTransfer(peer.id);
+  }
+
+  #startTransfer(to: NodeId): void {
+    this.#abortTransfer("another transfer was asked for");
+    this.#transfer = new Transfer({ to, ticks: this.#node.config.electionTicks });
+    this.#node.event({ kind: "transferStarted", to });
+    this.#maybeSendTimeoutNow();
+  }
+
+  /** The target can win only with our whole log. Repeated at heartbeats, since the message may be lost. */
+  #maybeSendTimeoutNow(): void {
+    const { log } = this.#node;
+    if (this.#transfer === null || this.replication.peer(this.#transfer.to)?.matchIndex !== log.lastIndex)
+      return;
+    this.#sendTimeoutNow(this.#transfer.to);
+  }
+
+  #sendTimeoutNow(to: NodeId): void {
+    this.#node.send({ ...this.#node.to(to), type: "timeoutNow", last: this.#node.log.last });
+  }
+
+  #abortTransfer(reason: string): void {
+    if (this.#transfer === null) return;
+    this.#node.event({ kind: "transferAborted", to: this.#transfer.to, reason });
+    this.#transfer = null;
+  }
+
+  /** Going in any case: spares the others an election timeout if one of them has our whole log. Needs no disk. */
+  handOver(): void {
+    const { log } = this.#node;
+    const to = bestSuccessor(log.membership, this.replication.peers());
+    if (to !== null && this.replication.peer(to)?.matchIndex === log.lastIndex) this.#sendTimeoutNow(to);
+  }
+
+  // ------------------------------------------------------------------ the driver's reports
+
+  unreachable(id: NodeId): void {
+    this.replication.onUnreachable(id);
+  }
+
+  snapshotSent(id: NodeId, ok: boolean): void {
+    this.replication.onSnapshotSent(id, ok);
+  }
+
+  peerStatus(): PeerStatus[] {
+    return [...this.replication.peers()].map((peer) => this.#statusOf(peer));
+  }
+
+  #statusOf(peer: Progress): PeerStatus {
+    const { id, state, matchIndex, nextIndex, appliedIndex, isRecentlyActive, isRecovering, lastContactMs } =
+      peer;
+    const sinceContactMs = lastContactMs === null ? null : this.#node.nowMs - lastContactMs;
+    return {
+      id,
+      state,
+      matchIndex,
+      nextIndex,
+      appliedIndex,
+      recentlyActive: isRecentlyActive,
+      recovering: isRecovering,
+      lastContactMs: sinceContactMs,
+    };
+  }
+}

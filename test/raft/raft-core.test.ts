@@ -1,0 +1,266 @@
+/** What the core does beyond the paper, where a single member's answer is enough to see it. */
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { InvariantViolation } from "../../src/raft/assert.ts";
+import { defaultRaftConfig, validateRaftConfig } from "../../src/raft/config.ts";
+import { entryBytes } from "../../src/raft/entry.ts";
+import type { RaftConfig } from "../../src/raft/config.ts";
+import { checkInvariants } from "../../src/raft/invariants.ts";
+import type { Effect, Input, MembershipChange } from "../../src/raft/io.ts";
+import type { Message } from "../../src/raft/messages.ts";
+import { RaftCore } from "../../src/raft/raft-core.ts";
+import type { Entry, NodeId } from "../../src/raft/types.ts";
+import { emptyBase, incarnationOf, membershipOf, RaftNetwork, testConfig, text } from "../support/raft-network.ts";
+
+function newCluster(config: Partial<RaftConfig>, ...ids: NodeId[]): RaftNetwork {
+  const network = new RaftNetwork({ config, afterStep: ({ core }) => checkInvariants(core) });
+  network.bootstrap(ids);
+  network.elect("n1");
+  return network;
+}
+
+/** A bare core of a cluster of three, and the effects of inputs to it. */
+function newCore(options: { readonly incarnation?: string; readonly entries?: readonly Entry[] } = {}): {
+  readonly core: RaftCore;
+  readonly take: (input: Input) => Effect[];
+} {
+  const first: Entry = { kind: "membership", term: 1, index: 1, clusterTime: 0, membership: membershipOf(["n1", "n2", "n3"]) };
+  const core = new RaftCore({
+    id: "n1",
+    incarnation: options.incarnation ?? incarnationOf("n1"),
+    config: testConfig,
+    boot: { hardState: { term: 1, vote: null }, base: emptyBase, entries: options.entries ?? [first], appliedIndex: 0, recovering: false },
+    random: () => 0,
+  });
+  const take = (input: Input): Effect[] => {
+    core.step(input);
+    return core.takeEffects();
+  };
+  return { core, take };
+}
+
+function propose(network: RaftNetwork, payload: string, ifTerm: number | null = null): Effect | undefined {
+  return answersOf(network, "n1", { kind: "propose", nowMs: network.nowMs, ctx: 1, payload: text(payload), ifTerm })[0];
+}
+
+function change(network: RaftNetwork, id: NodeId, membershipChange: MembershipChange): Effect | undefined {
+  return answersOf(network, id, { kind: "changeMembership", nowMs: network.nowMs, ctx: 1, change: membershipChange })[0];
+}
+
+/** Steps the core alone and puts back what the network needs. */
+function answersOf(network: RaftNetwork, id: NodeId, input: Input): Effect[] {
+  const answers: Effect[] = [];
+  const isAnswer = (effect: Effect): boolean => "ctx" in effect;
+  const { core } = network.member(id);
+  const takeEffects = core.takeEffects.bind(core);
+  core.takeEffects = () => {
+    const effects = takeEffects();
+    answers.push(...effects.filter(isAnswer));
+    return effects;
+  };
+  network.step(id, input);
+  core.takeEffects = takeEffects;
+  return answers;
+}
+
+// ------------------------------------------------------------------ proposals
+
+test("a proposal is answered with its place in the log, before anything can be applied", () => {
+  const network = newCluster({}, "n1");
+  expect(propose(network, "a")).toEqual({ kind: "proposalAppended", ctx: 1, entry: { term: 2, index: 3 } });
+});
+
+test("a proposal for another term is refused: whoever forwarded it meant another leader", () => {
+  const network = newCluster({}, "n1");
+  expect(propose(network, "a", 1)).toMatchObject({ kind: "proposalRejected", reason: "termChanged" });
+  expect(propose(network, "a", 2)).toMatchObject({ kind: "proposalAppended" });
+});
+
+test("a follower takes no proposals", () => {
+  const { take } = newCore();
+  expect(take({ kind: "propose", nowMs: 0, ctx: 5, payload: text("a"), ifTerm: null })).toEqual([
+    { kind: "proposalRejected", ctx: 5, reason: "notLeader" },
+  ]);
+});
+
+test("proposals beyond the limit of uncommitted bytes are refused until others commit; a single one always passes", () => {
+  const bytes = entryBytes({ kind: "command", term: 1, index: 1, clusterTime: 0, payload: text("0123456789") });
+  const network = newCluster({ uncommittedBytesMax: 2 * bytes }, "n1");
+  expect(propose(network, "x".repeat(1000))).toMatchObject({ kind: "proposalAppended" });
+  expect(propose(network, "0123456789")).toMatchObject({ reason: "overloaded" });
+  network.settle();
+  for (let round = 0; round < 3; round += 1) {
+    expect(propose(network, "0123456789")).toMatchObject({ kind: "proposalAppended" });
+    expect(propose(network, "0123456789")).toMatchObject({ kind: "proposalAppended" });
+    expect(propose(network, "0123456789")).toMatchObject({ reason: "overloaded" });
+    network.settle();
+  }
+});
+
+test("what is proposed in one turn is one write and one message to each follower", () => {
+  const { take, core } = newCore({
+    entries: [{ kind: "membership", term: 1, index: 1, clusterTime: 0, membership: membershipOf(["n1"], ["n2"]) }],
+  });
+  take({ kind: "tick", nowMs: 0, leasesExist: false });
+  take({ kind: "stored", nowMs: 0, seq: 1 });
+  take({ kind: "stored", nowMs: 0, seq: 2 });
+  const reply = { from: "n2", to: "n1", term: 2, type: "appendReply", previousIndex: 1, accepted: true, index: 2, hintTerm: 0, recovering: false } as const;
+  take({ kind: "message", nowMs: 0, message: reply });
+  for (let ctx = 0; ctx < 5; ctx += 1) core.step({ kind: "propose", nowMs: 0, ctx, payload: text(`p${ctx}`), ifTerm: null });
+  const effects = core.takeEffects();
+  expect(effects.filter(({ kind }) => kind === "persist")).toMatchObject([{ entries: { length: 5 } }]);
+  expect(effects.filter(({ kind }) => kind === "send")).toMatchObject([{ message: { type: "append", entries: { length: 5 } }, afterSeq: 0 }]);
+});
+
+// ------------------------------------------------------------------ identity
+
+test("a voter that came back with another incarnation neither votes nor campaigns: it has forgotten its promises", () => {
+  const { core, take } = newCore({ incarnation: "wiped" });
+  for (let i = 0; i < 50; i += 1) take({ kind: "tick", nowMs: 0, leasesExist: false });
+  expect(core.status.role).toBe("follower");
+  const message: Message = { from: "n2", to: "n1", term: 2, type: "vote", last: { term: 1, index: 1 }, transfer: false };
+  expect(take({ kind: "message", nowMs: 0, message })).toContainEqual(expect.objectContaining({ kind: "send", message: expect.objectContaining({ granted: false }) }));
+});
+
+test("a member that knows of no membership does not vote", () => {
+  const { take } = newCore({ entries: [] });
+  const message: Message = { from: "n2", to: "n1", term: 2, type: "vote", last: { term: 1, index: 1 }, transfer: false };
+  expect(take({ kind: "message", nowMs: 0, message })).toContainEqual(expect.objectContaining({ kind: "send", message: expect.objectContaining({ granted: false }) }));
+});
+
+test("a lost member's id cannot be taken by its successor before it is removed", () => {
+  const network = newCluster({}, "n1", "n2", "n3");
+  const successor: MembershipChange = { kind: "addLearner", id: "n3", incarnation: "new", peerUrl: "", clientUrl: "" };
+  expect(change(network, "n1", successor)).toMatchObject({ reason: "invalidChange" });
+  expect(change(network, "n1", { kind: "remove", id: "n3" })).toMatchObject({ kind: "proposalAppended" });
+  network.settle();
+  expect(change(network, "n1", successor)).toMatchObject({ kind: "proposalAppended" });
+});
+
+// ------------------------------------------------------------------ leadership
+
+test("a target of a transfer that lacks entries does not obey", () => {
+  const network = newCluster({}, "n1", "n2", "n3");
+  network.deliver({ from: "n1", to: "n2", term: 2, type: "timeoutNow", last: { term: 2, index: 9 } });
+  expect(network.core("n2").status).toMatchObject({ role: "follower", term: 2 });
+});
+
+test("a transfer is not undone by its own success, and is told of when it fails", () => {
+  const network = newCluster({}, "n1", "n2", "n3");
+  network.step("n1", { kind: "transfer", nowMs: 0, to: "n3" });
+  expect(network.core("n1").status.transferringTo).toBe("n3");
+  network.settle();
+  expect(network.leader?.id).toBe("n3");
+});
+
+test("a disk that failed ends every promise: no vote, no acknowledgement, no write", () => {
+  const { core, take } = newCore();
+  take({ kind: "storageFailed", nowMs: 0 });
+  const head = { from: "n2", to: "n1", term: 2 } as const;
+  const vote: Message = { ...head, type: "vote", last: { term: 1, index: 1 }, transfer: false };
+  const append: Message = { ...head, type: "append", previous: { term: 1, index: 1 }, entries: [], commit: 1 };
+  expect(take({ kind: "message", nowMs: 0, message: vote })).toEqual([]);
+  expect(take({ kind: "message", nowMs: 0, message: append })).toEqual([]);
+  for (let i = 0; i < 50; i += 1) expect(take({ kind: "tick", nowMs: 0, leasesExist: false })).toEqual([]);
+  expect(core.status).toMatchObject({ storageFailed: true, term: 1, vote: null, commitIndex: 0 });
+});
+
+// ------------------------------------------------------------------ staleness
+
+test("nothing is known of staleness before a leader is heard of", () => {
+  expect(newCore().core.staleness(1000)).toBe(2_147_483_647);
+});
+
+test("staleness is the age of the newest applied heartbeat and of the proof that it carries", () => {
+  const network = newCluster({}, "n1", "n2", "n3");
+  const age = (id: NodeId): number => network.core(id).staleness(network.nowMs);
+  network.nowMs = 1000;
+  network.tick("n1");
+  network.tick("n1");
+  network.nowMs = 1030;
+  network.settle();
+  // The round was sent at 1000 and answered at 1030.
+  expect(age("n1")).toBe(30);
+  network.tick("n1");
+  network.tick("n1");
+  network.nowMs = 1050;
+  network.settle();
+  // This round left at 1030, when the newest proof was 30 ms old; it arrived at 1050.
+  expect(age("n2")).toBe(30);
+  network.nowMs = 1100;
+  expect(age("n2")).toBe(80);
+});
+
+test("a heartbeat about entries that are not applied yet says nothing about our state", () => {
+  const { core, take } = newCore();
+  const message: Message = { from: "n2", to: "n1", term: 2, type: "heartbeat", commit: 0, leaderCommit: 1, leaderAgeMs: 10, round: 1, recoveryIndex: 0 };
+  take({ kind: "message", nowMs: 100, message });
+  expect(core.staleness(100)).toBe(2_147_483_647);
+  take({ kind: "message", nowMs: 150, message: { ...message, commit: 1, round: 2 } });
+  take({ kind: "applied", index: 1 });
+  expect(core.staleness(200)).toBe(60);
+});
+
+// ------------------------------------------------------------------ contract
+
+test("whatever the network brings, the core neither throws nor loses an invariant", () => {
+  const id = fc.constantFrom("n1", "n2", "n3", "stranger");
+  const small = fc.nat(6);
+  const entryId = fc.record({ term: small, index: small });
+  const entry: fc.Arbitrary<Entry> = fc.record({
+    kind: fc.constant("command"),
+    term: fc.integer({ min: 1, max: 6 }),
+    index: fc.integer({ min: 1, max: 6 }),
+    clusterTime: small,
+    payload: fc.constant(text("x")),
+  });
+  const head = { from: id, to: fc.constant("n1"), term: small };
+  const boolean = fc.boolean();
+  const message: fc.Arbitrary<Message> = fc.oneof(
+    fc.record({ type: fc.constant("preVote"), ...head, last: entryId }),
+    fc.record({ type: fc.constant("preVoteReply"), ...head, granted: boolean }),
+    fc.record({ type: fc.constant("vote"), ...head, last: entryId, transfer: boolean }),
+    fc.record({ type: fc.constant("voteReply"), ...head, granted: boolean }),
+    fc.record({ type: fc.constant("append"), ...head, previous: entryId, entries: fc.array(entry, { maxLength: 3 }), commit: small }),
+    fc.record({ type: fc.constant("appendReply"), ...head, previousIndex: small, accepted: boolean, index: small, hintTerm: small, recovering: boolean }),
+    fc.record({ type: fc.constant("heartbeat"), ...head, commit: small, leaderCommit: small, leaderAgeMs: small, round: small, recoveryIndex: small }),
+    fc.record({ type: fc.constant("heartbeatReply"), ...head, round: small, appliedIndex: small, recovering: boolean }),
+    fc.record({ type: fc.constant("timeoutNow"), ...head, last: entryId }),
+    fc.record({ type: fc.constant("readIndex"), ...head, id: fc.constant("r") }),
+    fc.record({ type: fc.constant("readIndexReply"), ...head, id: fc.constant("r"), index: fc.option(small) }),
+    fc.record({ type: fc.constant("removed"), ...head, membershipIndex: small }),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.oneof(message, fc.constant("tick"), fc.constant("store")), { maxLength: 60 }), (script) => {
+      const { core } = newCore();
+      let seq = 0;
+      let applied = 0;
+      for (const item of script) {
+        if (item === "tick") core.step({ kind: "tick", nowMs: 0, leasesExist: true });
+        else if (item === "store") core.step({ kind: "stored", nowMs: 0, seq });
+        else if (typeof item !== "string") core.step({ kind: "message", nowMs: 0, message: item });
+        checkInvariants(core);
+        for (const effect of core.takeEffects()) {
+          if (effect.kind === "persist") seq = effect.seq;
+          if (effect.kind === "apply") applied = effect.entries.at(-1)?.index ?? applied;
+        }
+        core.step({ kind: "applied", index: applied });
+      }
+    }),
+    { numRuns: 1500 },
+  );
+});
+
+test("a driver that breaks the contract is stopped", () => {
+  expect(() => newCore().take({ kind: "stored", nowMs: 0, seq: 7 })).toThrow(InvariantViolation);
+  expect(() => newCore().take({ kind: "applied", index: 3 })).toThrow(InvariantViolation);
+});
+
+test("the default configuration is sound, and unsound ones are refused in sentences", () => {
+  expect(validateRaftConfig(defaultRaftConfig)).toEqual([]);
+  expect(validateRaftConfig({ ...defaultRaftConfig, electionTicks: 2, applyEntriesMax: 0 })).toEqual([
+    "applyEntriesMax (0) must be an integer of at least 1",
+    "electionTicks (2) must be greater than heartbeatTicks (2)",
+  ]);
+});
