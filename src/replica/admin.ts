@@ -1,0 +1,226 @@
+/**
+ * What operators ask of the cluster: who is how far, a transfer of leadership, a change of membership. Only the leader can answer; the
+ * other members pass the question on and say what came of it.
+ */
+
+import { RollcallError } from "../lib/errors.ts";
+import type { MembershipChange } from "../raft/io.ts";
+import type { RaftCore } from "../raft/raft-core.ts";
+import type { NodeId } from "../raft/types.ts";
+import { commandVersion } from "../registry/commands.ts";
+import type { PeerNetwork, PeerOutcome, PeerReply, PeerRequest, PeerView, Scheduler } from "./ports.ts";
+import type { ProposalEnd, Proposals } from "./proposals.ts";
+import type { RaftDriver } from "./raft-driver.ts";
+
+/** How an operator's request ended; null for success. */
+export type AdminEnd = (error: RollcallError | null) => void;
+
+/** How long a member waits for the leader's view before it shows its own. */
+const clusterStatusWaitMs = 1000;
+const transferRequestMs = 5000;
+const noCommands = { version: commandVersion, envelopes: [] };
+
+export interface AdminOptions {
+  readonly self: NodeId;
+  readonly version: string;
+  readonly driver: RaftDriver;
+  readonly proposals: Proposals;
+  readonly peers: PeerNetwork;
+  readonly scheduler: Scheduler;
+  readonly nowMs: () => number;
+  readonly tickMs: number;
+  readonly transferWaitMs: number;
+}
+
+export class Admin {
+  readonly #options: AdminOptions;
+
+  constructor(options: AdminOptions) {
+    this.#options = options;
+  }
+
+  /** All members as the leader sees them, or as this member does when no leader answers. */
+  clusterStatus(end: (views: readonly PeerView[]) => void): void {
+    const leader = this.#core.leader;
+    if (leader === null || leader === this.#options.self) return end(this.views());
+    this.#options.peers.request(leader, { kind: "clusterStatus" }, clusterStatusWaitMs, (outcome) => {
+      const reply = outcome.kind === "reply" ? outcome.reply : null;
+      end(reply?.kind === "clusterStatus" ? reply.members : this.views());
+    });
+  }
+
+  /** To `to`, or to the most caught-up voter when null. Ends when the leader has begun, not when somebody else leads. */
+  transferLeadership(to: NodeId | null, end: AdminEnd): void {
+    const what = to === null ? "the transfer of leadership" : `the transfer of leadership to ${to}`;
+    this.#atLeader(what, { kind: "transfer", to }, transferRequestMs, end);
+  }
+
+  /** Ends when the change is committed. */
+  changeMembership(change: MembershipChange, timeoutMs: number, end: AdminEnd): void {
+    const what = `the change of membership (${change.kind} ${change.id})`;
+    this.#atLeader(what, { kind: "changeMembership", budgetMs: timeoutMs, change }, timeoutMs, end);
+  }
+
+  /** Does here what a request for the leader asks. */
+  answer(
+    request: Extract<PeerRequest, { kind: "transfer" | "changeMembership" | "clusterStatus" }>,
+    reply: (reply: PeerReply) => void,
+  ): void {
+    switch (request.kind) {
+      case "clusterStatus":
+        return reply({ kind: "clusterStatus", members: this.views() });
+      case "transfer":
+        return this.#transfer(request.to, reply);
+      case "changeMembership":
+        return this.#proposeMembership(request.change, request.budgetMs, reply);
+    }
+  }
+
+  /** Begins a transfer if this member leads others; ends when somebody else leads, or after as long as a stop may wait. */
+  handOver(end: () => void): void {
+    const { self, driver, scheduler, tickMs, transferWaitMs, nowMs } = this.#options;
+    if (this.#core.leader !== self || this.#core.status.membership.voters.length < 2) return end();
+    driver.enqueue({ kind: "transfer", to: null });
+    const deadlineMs = nowMs() + transferWaitMs;
+    const look = (): void => {
+      const { leader } = this.#core;
+      const isOver = leader !== null && leader !== self;
+      if (isOver || nowMs() >= deadlineMs) return end();
+      scheduler.after(tickMs, look);
+    };
+    look();
+  }
+
+  /** This member's own view: as leader of everybody's progress, elsewhere only of who is connected. */
+  views(): readonly PeerView[] {
+    const { self, version, peers } = this.#options;
+    const { status } = this.#core;
+    const progress = new Map(status.peers.map((peer) => [peer.id, peer]));
+    return status.membership.members.map(({ id }) => {
+      if (id === self) return ownView(id, version, status);
+      const connection = peers.connection(id);
+      const peer = progress.get(id);
+      return {
+        id,
+        reachable: peer?.recentlyActive ?? connection.connected,
+        lastContactMs: rounded(peer?.lastContactMs ?? null),
+        matchIndex: peer?.matchIndex ?? 0,
+        appliedIndex: peer?.appliedIndex ?? 0,
+        recovering: peer?.recovering ?? false,
+        version: connection.version,
+      };
+    });
+  }
+
+  get #core(): RaftCore {
+    return this.#options.driver.core;
+  }
+
+  #atLeader(
+    what: string,
+    request: Extract<PeerRequest, { kind: "transfer" | "changeMembership" }>,
+    timeoutMs: number,
+    end: AdminEnd,
+  ): void {
+    const { leader } = this.#core;
+    if (leader === null)
+      return end(
+        new RollcallError("no_leader", `${what} needs a leader, and there is none now; try again`, {
+          retryAfterMs: 1000,
+        }),
+      );
+    if (leader === this.#options.self)
+      return this.answer(request, (reply) => end(adminError(what, { kind: "reply", reply })));
+    this.#options.peers.request(leader, request, timeoutMs, (outcome) => end(adminError(what, outcome)));
+  }
+
+  #transfer(to: NodeId | null, reply: (reply: PeerReply) => void): void {
+    const { self, driver } = this.#options;
+    if (this.#core.leader !== self)
+      return reply({ kind: "rejected", reason: "notLeader", leader: this.#core.leader });
+    const { voters } = this.#core.status.membership;
+    if (to !== null && !voters.includes(to))
+      return reply({ kind: "rejected", reason: "invalidChange", leader: self });
+    driver.enqueue({ kind: "transfer", to });
+    reply({ kind: "done", index: this.#core.status.commitIndex });
+  }
+
+  #proposeMembership(change: MembershipChange, timeoutMs: number, reply: (reply: PeerReply) => void): void {
+    const end = (proposalEnd: ProposalEnd): void => {
+      if (proposalEnd.kind === "committed") reply({ kind: "done", index: proposalEnd.entry.index });
+      else if (proposalEnd.kind === "rejected")
+        reply({ kind: "rejected", reason: proposalEnd.reason, leader: this.#core.leader });
+      else reply({ kind: "unknown" });
+    };
+    const ctx = this.#options.proposals.open({
+      batch: noCommands,
+      deadlineMs: this.#options.nowMs() + timeoutMs,
+      end,
+    });
+    this.#options.driver.enqueue({ kind: "changeMembership", ctx, change });
+  }
+}
+
+function rounded(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms);
+}
+
+function ownView(id: NodeId, version: string, status: RaftCore["status"]): PeerView {
+  const { durableIndex: matchIndex, appliedIndex, recovering } = status;
+  return { id, reachable: true, lastContactMs: 0, matchIndex, appliedIndex, recovering, version };
+}
+
+function adminError(what: string, outcome: PeerOutcome): RollcallError | null {
+  if (outcome.kind === "notSent")
+    return new RollcallError(
+      "unavailable",
+      `${what} did not reach the leader: ${outcome.reason}; try again`,
+      { retryAfterMs: 500 },
+    );
+  if (outcome.kind === "broken") return undecided(what, outcome.reason);
+  const { reply } = outcome;
+  if (reply.kind === "done") return null;
+  if (reply.kind === "rejected") return refusal(what, reply.reason);
+  return undecided(what, "it was not committed in time");
+}
+
+function undecided(what: string, why: string): RollcallError {
+  return new RollcallError("commit_timeout", `${what} may yet take effect: ${why}. Look at GET /v1/cluster`, {
+    outcome: "unknown",
+  });
+}
+
+function refusal(what: string, reason: Extract<PeerReply, { kind: "rejected" }>["reason"]): RollcallError {
+  switch (reason) {
+    case "invalidChange":
+      return new RollcallError(
+        "conflict",
+        `${what} does not fit the present membership; look at GET /v1/cluster`,
+      );
+    case "changeInProgress":
+      return new RollcallError(
+        "conflict",
+        `${what} was refused: another change is under way; try again when it is done`,
+      );
+    case "notCaughtUp":
+      return new RollcallError(
+        "conflict",
+        `${what} was refused: the member has not caught up with the leader's log yet; try again`,
+      );
+    case "malformed":
+      return new RollcallError(
+        "internal",
+        `${what} was not understood by the leader; do all members run the same version?`,
+      );
+    case "notLeader":
+    case "termChanged":
+    case "transferring":
+    case "overloaded":
+    case "notReady":
+    case "stopped":
+    case "expired":
+      return new RollcallError("unavailable", `${what} was refused by the leader (${reason}); try again`, {
+        retryAfterMs: 500,
+      });
+  }
+}

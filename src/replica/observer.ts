@@ -1,0 +1,45 @@
+/**
+ * What the driver tells whoever keeps logs and metrics. All methods return at once and never throw; the driver does not depend on them.
+ */
+
+import type { RaftEvent } from "../raft/io.ts";
+import type { Index } from "../raft/types.ts";
+import type { CommandKind, RegistryEvent } from "../registry/commands.ts";
+import type { StorageFailure } from "./ports.ts";
+
+export type WriteOutcome = "committed" | "rejected" | "unknown" | "failed";
+
+export interface ReplicaObserver {
+  raft(event: RaftEvent): void;
+  /** Registry changes, in order, as this member applied them. */
+  registryEvents(events: readonly RegistryEvent[]): void;
+  applied(index: Index, commands: number): void;
+  /** A write that a client brought here ended. */
+  writeEnded(kind: CommandKind, outcome: WriteOutcome, durationMs: number): void;
+  /** A group of Raft state became durable. */
+  persisted(entries: number, durationMs: number): void;
+  imageWritten(records: number, synced: boolean, durationMs: number): void;
+  compacted(index: Index): void;
+  snapshotOffered(to: string, index: Index): void;
+  snapshotInstalled(from: string, index: Index, durationMs: number): void;
+  storageFailed(where: "log" | "image", failure: StorageFailure): void;
+  /** This member cannot go on: its process must end with a non-zero status. */
+  fatal(error: unknown): void;
+}
+
+/** Hears nothing; for tests. A fatal error is thrown on. */
+export const silentObserver: ReplicaObserver = {
+  raft: () => {},
+  registryEvents: () => {},
+  applied: () => {},
+  writeEnded: () => {},
+  persisted: () => {},
+  imageWritten: () => {},
+  compacted: () => {},
+  snapshotOffered: () => {},
+  snapshotInstalled: () => {},
+  storageFailed: () => {},
+  fatal: (error) => {
+    throw error;
+  },
+};

@@ -1,0 +1,54 @@
+/**
+ * Whether this member should be sent requests: it follows a leader, has caught up, can write its disk, and its vote counts.
+ */
+
+import type { RaftStatus } from "../raft/io.ts";
+import type { ReadinessCheck } from "./member.ts";
+import { unknownStaleness } from "./reads.ts";
+
+export interface ReadinessFacts {
+  readonly status: RaftStatus;
+  readonly staleMs: number;
+  readonly diskFull: boolean;
+  readonly diskFailed: boolean;
+  /** Age of the oldest unfinished write to the log, milliseconds. */
+  readonly diskPendingMs: number;
+  readonly diskStallMs: number;
+  readonly stopping: boolean;
+}
+
+export function readinessChecks(facts: ReadinessFacts): ReadinessCheck[] {
+  const { status } = facts;
+  return [
+    check("running", !facts.stopping, "this member is stopping"),
+    check(
+      "leader",
+      status.leader !== null,
+      `no leader is known in term ${status.term}; are a majority of the voters ${status.membership.voters.join(", ")} up and reachable?`,
+    ),
+    check(
+      "caught-up",
+      facts.staleMs < unknownStaleness,
+      `applied ${status.appliedIndex} of ${status.commitIndex} entries known to be committed, and has not caught up with a leader since its start`,
+    ),
+    check("disk", diskProblem(facts) === null, diskProblem(facts) ?? ""),
+    check("member", !status.removed, "this member was removed from the cluster"),
+    check(
+      "vote",
+      !status.recovering,
+      "this disk may have lost acknowledged entries; the vote counts again once the others have committed new ones without it",
+    ),
+  ];
+}
+
+function check(name: string, ok: boolean, detail: string): ReadinessCheck {
+  return { name, ok, detail: ok ? "" : detail };
+}
+
+function diskProblem(facts: ReadinessFacts): string | null {
+  if (facts.diskFailed) return "a write failed, so this disk is not trusted any more; replace it and restart";
+  if (facts.diskFull) return "the disk is full; make room, writing goes on by itself";
+  if (facts.diskPendingMs >= facts.diskStallMs)
+    return `a write has been waiting for the disk for ${Math.round(facts.diskPendingMs)} ms`;
+  return null;
+}

@@ -1,0 +1,249 @@
+/**
+ * One running member: what clients, operators and peers can ask of it.
+ *
+ * Everything here is synchronous and driven by calls: `tick`, messages and requests from peers, and the callbacks of the ports. It owns no
+ * timer and no promise, so the simulator runs it unchanged. `PromisedMember` is what HTTP sees of it.
+ */
+
+import { RollcallError } from "../lib/errors.ts";
+import type { MembershipChange, RaftStatus } from "../raft/io.ts";
+import type { Index, NodeId, Term } from "../raft/types.ts";
+import type { Message } from "../raft/messages.ts";
+import type { RaftCore } from "../raft/raft-core.ts";
+import type { Command, RegistryEvent } from "../registry/commands.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { AdminEnd } from "./admin.ts";
+import { isGrowth } from "./command-size.ts";
+import type { ReadinessCheck, ReadOptions, Renewal, RenewalResult, WriteOptions } from "./member.ts";
+import type { WriteOutcome } from "./observer.ts";
+import type { PeerHandler, PeerReply, PeerRequest, PeerView, StorageFailure } from "./ports.ts";
+import { readinessChecks } from "./readiness.ts";
+import type { ReadEnd } from "./reads.ts";
+import { ClusterWatchProgress, type WatchProgress } from "./watch-progress.ts";
+import { Wiring, type ReplicaOptions } from "./wiring.ts";
+import type { WriteEnd } from "./write-queue.ts";
+
+export class Replica implements PeerHandler {
+  readonly #wiring: Wiring;
+  readonly #watches: ClusterWatchProgress;
+  #stopping = false;
+
+  constructor(options: ReplicaOptions) {
+    this.#wiring = new Wiring(options);
+    this.#watches = new ClusterWatchProgress({
+      self: options.id,
+      peers: options.ports.peers,
+      otherMembers: () =>
+        this.status.membership.members.map((member) => member.id).filter((id) => id !== this.id),
+    });
+  }
+
+  /** Takes part from now on: peers are dialled, and the next ticks may start an election. */
+  start(): void {
+    this.#wiring.followMembership(this.status.membership);
+    this.#wiring.driver.wake();
+  }
+
+  /**
+   * One step of logical time, every `raft.tickMs`. Deliver it after pending socket reads, or a process that stalled starts elections over
+   * heartbeats that it has already received.
+   */
+  tick(): void {
+    this.#wiring.driver.enqueue({ kind: "tick", leasesExist: this.registry.leaseCount > 0 });
+  }
+
+  /** Hands leadership over, lets what is under way finish, and makes the image durable. Calls back when the ports may be closed. */
+  stop(done: () => void): void {
+    const { admin, image, driver, snapshots } = this.#wiring;
+    this.#stopping = true;
+    admin.handOver(() => {
+      this.#wiring.closeWaiters();
+      image.sync(() => {
+        driver.stop();
+        snapshots.close();
+        done();
+      });
+    });
+  }
+
+  /** The inside, for invariants and tests only. */
+  get core(): RaftCore {
+    return this.#wiring.core;
+  }
+
+  // What clients ask.
+
+  get id(): NodeId {
+    return this.#wiring.options.id;
+  }
+
+  get clusterId(): string {
+    return this.#wiring.options.clusterId;
+  }
+
+  get version(): string {
+    return this.#wiring.options.version;
+  }
+
+  get registry(): Registry {
+    return this.#wiring.applier.registry;
+  }
+
+  get status(): RaftStatus {
+    return this.#wiring.core.status;
+  }
+
+  get isLeader(): boolean {
+    return this.#wiring.isLeader;
+  }
+
+  leader(): NodeId | null {
+    return this.#wiring.core.leader;
+  }
+
+  term(): Term {
+    return this.#wiring.core.term;
+  }
+
+  /** Milliseconds; 2147483647 while unknown. */
+  staleMs(): number {
+    return this.#wiring.staleMs();
+  }
+
+  /** This member's estimate of cluster time: the leader's own clock, elsewhere the last stamp plus the time since, within one stamp's step. */
+  clusterNow(): number {
+    const { core, options, appliedAtMs } = this.#wiring;
+    const nowMs = this.#wiring.nowMs();
+    if (this.isLeader) return core.clusterTime(nowMs);
+    return (
+      this.registry.clusterTime +
+      Math.round(Math.min(nowMs - appliedAtMs, options.settings.raft.clockStepMaxMs))
+    );
+  }
+
+  submit(command: Command, options: WriteOptions, end: (end: WriteEnd) => void): void {
+    const { lane } = this.#wiring;
+    if (lane.full && isGrowth(command)) {
+      const detail = `this member's disk is full, so the ${command.kind} was refused; deregistrations and renewals still work`;
+      return end({ kind: "error", error: new RollcallError("storage_full", detail) });
+    }
+    const startedMs = this.#wiring.nowMs();
+    const { idempotencyKey, by, timeoutMs } = options;
+    this.#wiring.enqueueWrite(
+      command,
+      { idempotencyKey, by, deadlineMs: startedMs + timeoutMs, awaitApplied: true },
+      (ended) => {
+        this.#wiring.options.observer.writeEnded(
+          command.kind,
+          outcomeOf(ended),
+          this.#wiring.nowMs() - startedMs,
+        );
+        end(ended);
+      },
+    );
+  }
+
+  renew(renewal: Renewal, timeoutMs: number, end: (result: RenewalResult) => void): void {
+    const startedMs = this.#wiring.nowMs();
+    this.#wiring.renewals.renew(renewal, timeoutMs, (result) => {
+      this.#wiring.options.observer.writeEnded(
+        "renew",
+        result.ok ? "committed" : "failed",
+        this.#wiring.nowMs() - startedMs,
+      );
+      end(result);
+    });
+  }
+
+  read(options: ReadOptions, end: ReadEnd): void {
+    this.#wiring.reads.allow(options, end);
+  }
+
+  /** Called once for each applied entry that changed something. Returns how to stop. */
+  onEvents(listener: (events: readonly RegistryEvent[]) => void): () => void {
+    this.#wiring.listeners.add(listener);
+    return () => this.#wiring.listeners.delete(listener);
+  }
+
+  /** Says how to find out that every watch open on this member has been sent a revision. */
+  setWatchProgress(progress: WatchProgress): void {
+    this.#watches.local = progress;
+  }
+
+  /** Ends with the members whose watches had not all been sent `revision` in `budgetMs`; empty when all had. */
+  awaitWatches(revision: number, budgetMs: number, end: (waitingFor: readonly NodeId[]) => void): void {
+    this.#watches.await(revision, budgetMs, end);
+  }
+
+  // What operators ask.
+
+  clusterStatus(end: (views: readonly PeerView[]) => void): void {
+    this.#wiring.admin.clusterStatus(end);
+  }
+
+  transferLeadership(to: NodeId | null, end: AdminEnd): void {
+    this.#wiring.admin.transferLeadership(to, end);
+  }
+
+  changeMembership(change: MembershipChange, timeoutMs: number, end: AdminEnd): void {
+    this.#wiring.admin.changeMembership(change, timeoutMs, end);
+  }
+
+  /** Writes the image durably and drops the log below it. Calls back with the index that the image holds. */
+  compact(end: (index: Index, failure: StorageFailure | null) => void): void {
+    const { image } = this.#wiring;
+    image.sync((failure) => end(image.syncedIndex, failure));
+  }
+
+  readiness(): ReadinessCheck[] {
+    const { lane, options } = this.#wiring;
+    return readinessChecks({
+      status: this.status,
+      staleMs: this.staleMs(),
+      diskFull: lane.full,
+      diskFailed: lane.failed,
+      diskPendingMs: options.ports.log.oldestPendingMs(this.#wiring.nowMs()),
+      diskStallMs: options.settings.diskStallMs,
+      stopping: this.#stopping,
+    });
+  }
+
+  // What peers ask.
+
+  receive(message: Message): void {
+    this.#wiring.driver.receive(message);
+  }
+
+  streamLost(id: NodeId): void {
+    this.#wiring.driver.enqueue({ kind: "streamLost", id });
+  }
+
+  unreachable(id: NodeId): void {
+    this.#wiring.driver.enqueue({ kind: "unreachable", id });
+  }
+
+  answer(_from: NodeId, request: PeerRequest, reply: (reply: PeerReply) => void): void {
+    const { driver, router, admin } = this.#wiring;
+    switch (request.kind) {
+      case "propose":
+        return driver.inTurn(() => router.proposeForwarded(request, reply));
+      case "changeMembership":
+      case "transfer":
+      case "clusterStatus":
+        return admin.answer(request, reply);
+      case "awaitWatches":
+        return this.#watches.local(request.revision, request.budgetMs, (reached) =>
+          reply({ kind: "watches", reached }),
+        );
+    }
+  }
+
+  readSnapshot(id: string, position: number, done: (chunk: Uint8Array | null | undefined) => void): void {
+    this.#wiring.snapshots.read(id, position, done);
+  }
+}
+
+function outcomeOf(end: WriteEnd): WriteOutcome {
+  if (end.kind === "result") return end.result.ok ? "committed" : "failed";
+  return end.error.outcome === "unknown" ? "unknown" : "rejected";
+}

@@ -1,0 +1,61 @@
+/**
+ * What can be set in the driver, with its defaults. Times in milliseconds, sizes in bytes and counts.
+ */
+
+import { defaultRaftConfig, type RaftConfig } from "../raft/config.ts";
+
+export interface ReplicaSettings {
+  readonly raft: RaftConfig;
+  /** How long renewals are collected before they go to the leader as one batch. Adds to each renewal's latency. */
+  readonly renewalWindowMs: number;
+  /** The most renewals in one command. */
+  readonly renewalsPerCommandMax: number;
+  /** How often changed records are written to the state image. Longer: fewer writes, a longer replay after a crash. */
+  readonly flushIntervalMs: number;
+  /** How often a written image is made to survive a power loss, so that the log before it may go. */
+  readonly imageSyncIntervalMs: number;
+  /** Entries kept in the log for followers that are behind, when the image no longer needs them. */
+  readonly retainEntries: number;
+  /** Commands in one log entry. */
+  readonly entryCommandsMax: number;
+  /** Estimated bytes of the commands in one log entry; a single larger command still makes an entry. */
+  readonly entryBytesMax: number;
+  /** Writes that wait here, for a leader or for their turn, before new ones are refused. */
+  readonly pendingWritesMax: number;
+  /** Estimated bytes of the same. */
+  readonly pendingBytesMax: number;
+  /** Batches under way to the leader at once. */
+  readonly forwardsInflightMax: number;
+  /** How long a refused write waits before it is tried again. */
+  readonly retryDelayMs: number;
+  /** After a start, reads wait this long for a commit index learnt from a leader. */
+  readonly startReadWaitMs: number;
+  /** How long a graceful stop waits for somebody else to lead. */
+  readonly transferWaitMs: number;
+  /** An offered snapshot that nobody reads is given up after this long. */
+  readonly snapshotIdleMs: number;
+  /** How long a full disk is left alone before the held writes are tried again. */
+  readonly diskFullRetryMs: number;
+  /** A disk write older than this takes the member out of the quorum until it completes. */
+  readonly diskStallMs: number;
+}
+
+export const defaultReplicaSettings: ReplicaSettings = {
+  raft: defaultRaftConfig,
+  renewalWindowMs: 5,
+  renewalsPerCommandMax: 10_000,
+  flushIntervalMs: 200,
+  imageSyncIntervalMs: 10_000,
+  retainEntries: 10_000,
+  entryCommandsMax: 1_000,
+  entryBytesMax: 1024 * 1024,
+  pendingWritesMax: 20_000,
+  pendingBytesMax: 64 * 1024 * 1024,
+  forwardsInflightMax: 8,
+  retryDelayMs: 20,
+  startReadWaitMs: 5_000,
+  transferWaitMs: 2_000,
+  snapshotIdleMs: 30_000,
+  diskFullRetryMs: 1_000,
+  diskStallMs: 4_000,
+};

@@ -1,0 +1,183 @@
+/**
+ * Snapshots for members that are too far behind: the leader offers a consistent view of its durable image, the follower pulls it in
+ * chunks, installs it beside its own, and only then lets its log begin after it (paper §7).
+ */
+
+import type { Message } from "../raft/messages.ts";
+import type { NodeId, SnapshotMeta, Term } from "../raft/types.ts";
+import type { ReplicaObserver } from "./observer.ts";
+import type {
+  Clock,
+  ImageSink,
+  ImageSource,
+  PeerNetwork,
+  StateImage,
+  StateStore,
+  StorageFailure,
+} from "./ports.ts";
+
+interface Offer {
+  readonly to: NodeId;
+  readonly meta: SnapshotMeta;
+  readonly source: ImageSource;
+  lastReadMs: number;
+}
+
+export interface ReceivedSnapshot {
+  readonly from: NodeId;
+  readonly meta: SnapshotMeta;
+  readonly image: StateImage;
+  readonly tookMs: number;
+}
+
+export interface SnapshotsOptions {
+  readonly self: NodeId;
+  /** Makes the ids of this process's snapshots unlike those of any other. */
+  readonly idPrefix: string;
+  readonly state: StateStore;
+  readonly peers: PeerNetwork;
+  readonly clock: Clock;
+  readonly observer: ReplicaObserver;
+  readonly idleMs: number;
+  readonly term: () => Term;
+  /** Whether the state machine has come as far as the snapshot by itself, through the log. */
+  readonly isOutdated: (meta: SnapshotMeta) => boolean;
+  /** Stops writing the present image; calls back when nothing is being written. */
+  readonly pauseImage: (end: () => void) => void;
+  /** The image is durable, in the place of the old one; now the log may begin after it. */
+  readonly onReceived: (snapshot: ReceivedSnapshot) => void;
+  /** The fetch came to nothing: the old image goes on. */
+  readonly onFetchFailed: (meta: SnapshotMeta) => void;
+  readonly onSent: (to: NodeId, id: string, ok: boolean) => void;
+  readonly onStorageFailed: (failure: StorageFailure) => void;
+}
+
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  /** By snapshot id. At most one for each follower. */
+  readonly #offers = new Map<string, Offer>();
+  readonly #opening = new Set<NodeId>();
+  #count = 0;
+  #installing = false;
+
+  constructor(options: SnapshotsOptions) {
+    this.#options = options;
+  }
+
+  /** Leader: offers the newest durable image to a follower. */
+  offer(to: NodeId): void {
+    const open = this.#offerTo(to);
+    if (open !== null) return this.#send(open);
+    if (this.#opening.has(to)) return;
+    this.#opening.add(to);
+    this.#options.state.openImage((failure, source) => {
+      this.#opening.delete(to);
+      if (failure !== null) this.#options.onStorageFailed(failure);
+      if (source === null) this.#options.onSent(to, "", false);
+      else this.#announce(to, source);
+    });
+  }
+
+  /** Leader: a chunk of an offered snapshot; undefined when it is no longer offered. */
+  read(id: string, position: number, done: (chunk: Uint8Array | null | undefined) => void): void {
+    const offer = this.#offers.get(id);
+    if (offer === undefined) return done(undefined);
+    offer.lastReadMs = this.#options.clock.monotonicMs();
+    offer.source.read(position, (failure, chunk) => {
+      if (failure !== null) return this.#withdraw(offer, false, () => done(undefined));
+      done(chunk);
+      if (chunk === null) this.#withdraw(offer, true);
+    });
+  }
+
+  /** Gives up what nobody reads. */
+  tick(nowMs: number): void {
+    for (const offer of this.#offers.values()) {
+      if (nowMs - offer.lastReadMs >= this.#options.idleMs) this.#withdraw(offer, false);
+    }
+  }
+
+  close(): void {
+    for (const offer of this.#offers.values()) offer.source.close();
+    this.#offers.clear();
+  }
+
+  /** Follower: pulls and installs the image that the leader offered. One at a time. */
+  fetch(from: NodeId, meta: SnapshotMeta): void {
+    if (this.#installing) return;
+    this.#installing = true;
+    const startedMs = this.#options.clock.monotonicMs();
+    const sink = this.#options.state.receiveImage(meta);
+    this.#options.peers.fetchSnapshot(
+      from,
+      meta,
+      (chunk, taken) => sink.write(chunk, taken),
+      (failure) => {
+        if (failure !== null) {
+          sink.abort();
+          return this.#fetchFailed(meta);
+        }
+        this.#options.pauseImage(() => this.#commit(from, meta, sink, startedMs));
+      },
+    );
+  }
+
+  /** Only now is it certain that the present image stays as it is, and so whether the received one is newer. */
+  #commit(from: NodeId, meta: SnapshotMeta, sink: ImageSink, startedMs: number): void {
+    if (this.#options.isOutdated(meta)) {
+      sink.abort();
+      return this.#fetchFailed(meta);
+    }
+    sink.commit((failure, image) => {
+      if (failure !== null || image === null) return this.#commitFailed(meta, failure);
+      this.#installing = false;
+      const tookMs = this.#options.clock.monotonicMs() - startedMs;
+      this.#options.onReceived({ from, meta, image, tookMs });
+    });
+  }
+
+  #commitFailed(meta: SnapshotMeta, failure: StorageFailure | null): void {
+    if (failure?.kind === "failed") this.#options.onStorageFailed(failure);
+    this.#fetchFailed(meta);
+  }
+
+  #fetchFailed(meta: SnapshotMeta): void {
+    this.#installing = false;
+    this.#options.onFetchFailed(meta);
+  }
+
+  #announce(to: NodeId, source: ImageSource): void {
+    const { clock, idPrefix, observer } = this.#options;
+    this.#count += 1;
+    const meta: SnapshotMeta = { id: `${idPrefix}-${this.#count}`, ...source.base };
+    const offer: Offer = { to, meta, source, lastReadMs: clock.monotonicMs() };
+    this.#offers.set(meta.id, offer);
+    observer.snapshotOffered(to, meta.last.index);
+    this.#send(offer);
+  }
+
+  /** The message may be lost: the core asks again, and the same offer is repeated. */
+  #send(offer: Offer): void {
+    const { self, peers, term } = this.#options;
+    const message: Message = {
+      type: "snapshotOffer",
+      from: self,
+      to: offer.to,
+      term: term(),
+      meta: offer.meta,
+    };
+    peers.send(message);
+  }
+
+  #offerTo(to: NodeId): Offer | null {
+    for (const offer of this.#offers.values()) if (offer.to === to) return offer;
+    return null;
+  }
+
+  #withdraw(offer: Offer, ok: boolean, then?: () => void): void {
+    if (!this.#offers.delete(offer.meta.id)) return then?.();
+    offer.source.close();
+    this.#options.onSent(offer.to, offer.meta.id, ok);
+    then?.();
+  }
+}

@@ -1,0 +1,428 @@
+/**
+ * The parts of one replica and what flows between them: effects of the core to storage, peers and state machine; their completions back
+ * into the mailbox. What can be asked of a replica stands in `replica.ts`.
+ *
+ * ```
+ *  requests ─▶ WriteQueue ─▶ WriteRouter ─▶ RaftDriver ⇄ RaftCore        RaftDriver ─▶ StorageLane ─▶ log, then peers
+ *                               │ forwards      │ apply                      │ fetch, offer
+ *                               ▼               ▼                            ▼
+ *                             peers     Applier ─▶ Registry ─▶ events    Snapshots ⇄ ImageWriter ─▶ state image
+ * ```
+ */
+
+import type { RaftEvent } from "../raft/io.ts";
+import { RaftCore } from "../raft/raft-core.ts";
+import type { Entry, Index, Membership, NodeId } from "../raft/types.ts";
+import type { Command, RegistryEvent } from "../registry/commands.ts";
+import { Registry } from "../registry/registry.ts";
+import { Admin } from "./admin.ts";
+import { AppliedWaiters } from "./applied-waiters.ts";
+import { Applier } from "./applier.ts";
+import { Expiry } from "./expiry.ts";
+import { ImageWriter } from "./image-writer.ts";
+import type { ReplicaObserver } from "./observer.ts";
+import type {
+  Clock,
+  CommandCodec,
+  LogBase,
+  LogStore,
+  PeerNetwork,
+  Recovered,
+  Scheduler,
+  StateStore,
+  StorageDone,
+  StorageFailure,
+} from "./ports.ts";
+import { Proposals } from "./proposals.ts";
+import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
+import { Reads } from "./reads.ts";
+import { Renewals } from "./renewals.ts";
+import type { ReplicaSettings } from "./settings.ts";
+import { Snapshots, type ReceivedSnapshot } from "./snapshots.ts";
+import { StorageLane } from "./storage-lane.ts";
+import { WriteQueue, type WriteEnd } from "./write-queue.ts";
+import { WriteRouter } from "./write-router.ts";
+
+export interface ReplicaPorts {
+  readonly log: LogStore;
+  readonly state: StateStore;
+  readonly peers: PeerNetwork;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly codec: CommandCodec;
+  /** In [0, 1); seeded in tests, unlike any other process's in production. */
+  readonly random: () => number;
+}
+
+export interface ReplicaOptions {
+  readonly id: NodeId;
+  readonly clusterId: string;
+  readonly incarnation: string;
+  /** The program's version, as shown to operators. */
+  readonly version: string;
+  readonly recovered: Recovered;
+  readonly ports: ReplicaPorts;
+  readonly settings: ReplicaSettings;
+  readonly observer: ReplicaObserver;
+}
+
+/** How long a write may take, and whether its answer waits for this member's own state machine. */
+export interface QueuedWrite {
+  readonly idempotencyKey: string | null;
+  readonly by: string | null;
+  readonly deadlineMs: number;
+  readonly awaitApplied: boolean;
+}
+
+/** An `expire` that found no way in this time is proposed anew. */
+const expireWaitMs = 2000;
+
+export class Wiring {
+  readonly options: ReplicaOptions;
+  readonly driver: RaftDriver;
+  readonly lane: StorageLane;
+  readonly queue: WriteQueue;
+  readonly proposals = new Proposals();
+  readonly router: WriteRouter;
+  readonly applier: Applier;
+  readonly appliedIndex: AppliedWaiters;
+  readonly revision: AppliedWaiters;
+  readonly renewals: Renewals;
+  readonly reads: Reads;
+  readonly expiry: Expiry;
+  readonly image: ImageWriter;
+  readonly snapshots: Snapshots;
+  readonly admin: Admin;
+  readonly listeners = new Set<(events: readonly RegistryEvent[]) => void>();
+  /** When the last entry was applied here, on the monotonic clock. */
+  appliedAtMs: number;
+  /** Unlike that of any process before this one, so that a late reply to it confirms nothing here. */
+  readonly #processSeed: string;
+  #readCount = 0;
+
+  constructor(options: ReplicaOptions) {
+    const { image } = options.recovered;
+    const registry = Registry.load(image.records);
+    this.options = options;
+    this.#processSeed = Math.floor(options.ports.random() * Number.MAX_SAFE_INTEGER).toString(36);
+    this.appliedAtMs = options.ports.clock.monotonicMs();
+    this.appliedIndex = new AppliedWaiters(image.base.last.index);
+    this.revision = new AppliedWaiters(registry.revision);
+    this.applier = this.#makeApplier(registry, image.base);
+    this.lane = this.#makeLane();
+    this.driver = this.#makeDriver();
+    this.queue = new WriteQueue(options.settings);
+    this.router = this.#makeRouter();
+    this.renewals = this.#makeRenewals();
+    this.reads = this.#makeReads();
+    this.expiry = this.#makeExpiry();
+    this.image = this.#makeImageWriter();
+    this.snapshots = this.#makeSnapshots();
+    this.admin = this.#makeAdmin();
+  }
+
+  get core(): RaftCore {
+    return this.driver.core;
+  }
+
+  get isLeader(): boolean {
+    return this.core.leader === this.options.id;
+  }
+
+  nowMs(): number {
+    return this.options.ports.clock.monotonicMs();
+  }
+
+  /** Milliseconds; 2147483647 while unknown. */
+  staleMs(): number {
+    return Math.round(this.core.staleness(this.nowMs()));
+  }
+
+  enqueueWrite(command: Command, write: QueuedWrite, end: (end: WriteEnd) => void): void {
+    const { idempotencyKey, by, deadlineMs, awaitApplied } = write;
+    const envelope = {
+      command,
+      member: this.options.id,
+      at: this.options.ports.clock.wallMs(),
+      idempotencyKey,
+      by,
+    };
+    this.queue.add({ envelope, deadlineMs, startedMs: this.nowMs(), awaitApplied, mayBeApplied: false, end });
+    this.driver.wake();
+  }
+
+  /** Dials whoever belongs to the cluster now. */
+  followMembership(membership: Membership): void {
+    this.options.ports.peers.setPeers(membership.members.filter((member) => member.id !== this.options.id));
+  }
+
+  /** Ends everything that waits for something. */
+  closeWaiters(): void {
+    this.queue.close();
+    this.router.close();
+    this.proposals.close();
+    this.appliedIndex.close();
+    this.revision.close();
+    this.reads.close();
+  }
+
+  #makeApplier(registry: Registry, base: LogBase): Applier {
+    const { codec } = this.options.ports;
+    return new Applier({
+      registry,
+      base,
+      codec,
+      proposals: this.proposals,
+      onEvents: (events) => this.#publish(events),
+    });
+  }
+
+  #makeLane(): StorageLane {
+    const { log, clock, scheduler, peers } = this.options.ports;
+    return new StorageLane({
+      log,
+      clock,
+      scheduler,
+      observer: this.options.observer,
+      diskFullRetryMs: this.options.settings.diskFullRetryMs,
+      send: (message) => peers.send(message),
+      onStored: (seq) => this.driver.enqueue({ kind: "stored", seq }),
+      onFailed: () => this.driver.enqueue({ kind: "storageFailed" }),
+    });
+  }
+
+  #makeDriver(): RaftDriver {
+    const { id, incarnation, recovered, ports, settings } = this.options;
+    const core = new RaftCore({
+      id,
+      incarnation,
+      config: settings.raft,
+      boot: recovered.boot,
+      random: ports.random,
+    });
+    const handlers = this.#raftHandlers();
+    return new RaftDriver({
+      core,
+      lane: this.lane,
+      clock: ports.clock,
+      scheduler: ports.scheduler,
+      handlers,
+    });
+  }
+
+  #raftHandlers(): RaftHandlers {
+    return {
+      beforeTurn: () => {
+        this.router.route();
+        this.reads.askGathered();
+      },
+      afterTurn: () => this.#sweep(),
+      apply: (entries) => this.#apply(entries),
+      proposalAppended: (ctx, entry) => this.proposals.appended(ctx, entry),
+      proposalRejected: (ctx, reason) => this.proposals.rejected(ctx, reason),
+      readReady: (ctx, index) => this.reads.ready(ctx, index),
+      readFailed: (ctx) => this.reads.failed(ctx),
+      offerSnapshot: (to) => this.snapshots.offer(to),
+      fetchSnapshot: (from, meta) => this.snapshots.fetch(from, meta),
+      compactLog: ({ seq, base }) => this.#compactLog(seq, base),
+      recovered: ({ seq }) =>
+        this.lane.add({ seq, entries: 0, run: (done) => this.options.ports.log.markRecovered(done) }),
+      event: (event) => this.#raftEvent(event),
+      fatal: (error) => this.options.observer.fatal(error),
+    };
+  }
+
+  #makeRouter(): WriteRouter {
+    const { ports, settings, id } = this.options;
+    return new WriteRouter({
+      self: id,
+      queue: this.queue,
+      proposals: this.proposals,
+      appliedIndex: this.appliedIndex,
+      codec: ports.codec,
+      peers: ports.peers,
+      scheduler: ports.scheduler,
+      forwardsInflightMax: settings.forwardsInflightMax,
+      retryDelayMs: settings.retryDelayMs,
+      leadership: () => ({ leader: this.core.leader, term: this.core.term }),
+      propose: (ctx, payload, ifTerm) => this.driver.step({ kind: "propose", ctx, payload, ifTerm }),
+      nowMs: () => this.nowMs(),
+      wake: () => this.driver.wake(),
+    });
+  }
+
+  #makeRenewals(): Renewals {
+    const { ports, settings } = this.options;
+    return new Renewals({
+      registry: () => this.applier.registry,
+      scheduler: ports.scheduler,
+      windowMs: settings.renewalWindowMs,
+      perCommandMax: settings.renewalsPerCommandMax,
+      nowMs: () => this.nowMs(),
+      submit: (command, deadlineMs, end) => this.#enqueueInternal(command, deadlineMs, end),
+    });
+  }
+
+  #makeReads(): Reads {
+    const { ports, settings, incarnation } = this.options;
+    return new Reads({
+      nextId: () => `${incarnation}-${this.#processSeed}-${++this.#readCount}`,
+      scheduler: ports.scheduler,
+      appliedIndex: this.appliedIndex,
+      revision: this.revision,
+      retryDelayMs: settings.retryDelayMs,
+      startReadWaitMs: settings.startReadWaitMs,
+      startedAtMs: this.nowMs(),
+      nowMs: () => this.nowMs(),
+      staleMs: () => this.staleMs(),
+      currentRevision: () => this.applier.registry.revision,
+      ask: (ctx, id) => this.driver.step({ kind: "read", ctx, id }),
+      wake: () => this.driver.wake(),
+    });
+  }
+
+  #makeExpiry(): Expiry {
+    return new Expiry({
+      nextDeadline: () => this.applier.registry.nextDeadline(),
+      isLeader: () => this.isLeader,
+      clusterTime: () => this.core.clusterTime(this.nowMs()),
+      submit: (command, end) => this.#enqueueInternal(command, this.nowMs() + expireWaitMs, end),
+    });
+  }
+
+  #makeImageWriter(): ImageWriter {
+    const { ports, settings, observer } = this.options;
+    return new ImageWriter({
+      applier: this.applier,
+      state: ports.state,
+      clock: ports.clock,
+      observer,
+      flushIntervalMs: settings.flushIntervalMs,
+      syncIntervalMs: settings.imageSyncIntervalMs,
+      writtenIndex: this.applier.base.last.index,
+      onSynced: (index) =>
+        this.driver.enqueue({ kind: "compact", index, retainEntries: settings.retainEntries }),
+      onFailed: (failure) => this.#imageFailed(failure),
+    });
+  }
+
+  #makeSnapshots(): Snapshots {
+    const { ports, settings, observer, id } = this.options;
+    return new Snapshots({
+      self: id,
+      idPrefix: `${id}-${this.#processSeed}`,
+      state: ports.state,
+      peers: ports.peers,
+      clock: ports.clock,
+      observer,
+      idleMs: settings.snapshotIdleMs,
+      term: () => this.core.term,
+      isOutdated: (meta) => meta.last.index <= this.applier.base.last.index,
+      pauseImage: (end) => this.image.pause(end),
+      onReceived: (snapshot) => this.driver.inTurn(() => this.#installSnapshot(snapshot)),
+      onFetchFailed: () => this.image.resume(),
+      onSent: (to, snapshotId, ok) => this.driver.enqueue({ kind: "snapshotSent", to, id: snapshotId, ok }),
+      onStorageFailed: (failure) => this.#imageFailed(failure),
+    });
+  }
+
+  #makeAdmin(): Admin {
+    const { ports, settings, id, version } = this.options;
+    return new Admin({
+      self: id,
+      version,
+      driver: this.driver,
+      proposals: this.proposals,
+      peers: ports.peers,
+      scheduler: ports.scheduler,
+      nowMs: () => this.nowMs(),
+      tickMs: settings.raft.tickMs,
+      transferWaitMs: settings.transferWaitMs,
+    });
+  }
+
+  /** Queues what needs no answer from this member's own state machine. */
+  #enqueueInternal(command: Command, deadlineMs: number, end: (end: WriteEnd) => void): void {
+    this.enqueueWrite(command, { idempotencyKey: null, by: null, deadlineMs, awaitApplied: false }, end);
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const commands = this.applier.apply(entries);
+    const { index } = this.applier.base.last;
+    this.appliedAtMs = this.driver.nowMs;
+    this.driver.step({ kind: "applied", index });
+    this.options.observer.applied(index, commands);
+    this.#advanceTo(index);
+  }
+
+  #advanceTo(index: Index): void {
+    this.appliedIndex.advance(index);
+    this.revision.advance(this.applier.registry.revision);
+  }
+
+  #publish(events: readonly RegistryEvent[]): void {
+    this.options.observer.registryEvents(events);
+    for (const listener of this.listeners) listener(events);
+  }
+
+  #compactLog(seq: number, base: LogBase): void {
+    this.lane.add({ seq, entries: 0, run: (done) => this.options.ports.log.compact(base, done) });
+    this.options.observer.compacted(base.last.index);
+  }
+
+  /**
+   * Goes on from a received image. In one turn, so that log, state machine and core begin anew at the same place in the order of writes;
+   * and nothing is written to the image before the log on disk begins after it, or a crash would leave a log that ends before its image.
+   *
+   * Should the log have brought the state machine further while the image became durable, the image is only an older one to write to:
+   * every change since is still to be written.
+   */
+  #installSnapshot({ from, meta, image, tookMs }: ReceivedSnapshot): void {
+    const { base } = image;
+    const goOnWriting = (): void => this.image.resumeAt(base.last.index);
+    if (base.last.index <= this.applier.base.last.index) return goOnWriting();
+    const keepTail = this.core.termAt(meta.last.index) === meta.last.term;
+    this.#resetLog(base, keepTail, goOnWriting);
+    const before = this.applier.registry.revision;
+    this.applier.replace(Registry.load(image.records), base);
+    this.driver.step({ kind: "snapshotInstalled", meta });
+    this.options.observer.snapshotInstalled(from, base.last.index, tookMs);
+    this.#advanceTo(base.last.index);
+    // Listeners hear of what changed in between as far as the image remembers; whoever finds a gap takes a snapshot of its own.
+    this.#publish(this.applier.registry.eventsSince(before) ?? []);
+  }
+
+  #resetLog(base: LogBase, keepTail: boolean, then: () => void): void {
+    const { log } = this.options.ports;
+    const run = (done: StorageDone): void =>
+      log.reset(base, keepTail, (failure) => {
+        if (failure === null) then();
+        done(failure);
+      });
+    this.lane.add({ seq: this.lane.lastSeq, entries: 0, run });
+  }
+
+  #imageFailed(failure: StorageFailure): void {
+    if (failure.kind === "failed") this.driver.enqueue({ kind: "storageFailed" });
+  }
+
+  #raftEvent(event: RaftEvent): void {
+    this.options.observer.raft(event);
+    if (event.kind === "membershipChanged") this.followMembership(event.membership);
+    if (event.kind === "leaderChanged" && event.leader !== null) this.driver.wake();
+  }
+
+  /** Everything that depends on time and not on Raft. */
+  #sweep(): void {
+    const { nowMs } = this.driver;
+    this.queue.expire(nowMs, this.core.leader !== null);
+    this.router.expire(nowMs);
+    this.proposals.expire(nowMs);
+    this.appliedIndex.expire(nowMs);
+    this.revision.expire(nowMs);
+    this.reads.tick(nowMs);
+    this.expiry.tick();
+    this.image.tick(nowMs);
+    this.snapshots.tick(nowMs);
+  }
+}

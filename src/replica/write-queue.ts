@@ -1,0 +1,173 @@
+/**
+ * Writes that wait here for their turn: for a leader to be known, or for a free place among the batches under way.
+ *
+ * Renewals and deregistrations go before everything else, because they must work while the cluster is overloaded. Whatever outlives
+ * its time in this queue has certainly not been applied, and its client is told so.
+ */
+
+import { RollcallError } from "../lib/errors.ts";
+import type { CommandResult, Envelope } from "../registry/commands.ts";
+import { commandBytes, commandCount } from "./command-size.ts";
+
+/** How a write ended: with the state machine's result, or with an error whose outcome says whether it may yet take effect. */
+export type WriteEnd =
+  | { readonly kind: "result"; readonly result: CommandResult }
+  | { readonly kind: "error"; readonly error: RollcallError };
+
+export interface PendingWrite {
+  readonly envelope: Envelope;
+  /** On the driver's monotonic clock. */
+  readonly deadlineMs: number;
+  readonly startedMs: number;
+  /** Whether to answer only when this member's own state machine holds the change, so that its client reads its own writes. */
+  readonly awaitApplied: boolean;
+  /** An earlier attempt may have taken effect: from then on no answer may say that the write was not applied. */
+  readonly mayBeApplied: boolean;
+  /** Called exactly once. */
+  readonly end: (end: WriteEnd) => void;
+}
+
+/** Ends a write that this attempt has not applied; the answer also depends on the attempts before it. */
+export function endUnapplied(write: PendingWrite, error: RollcallError): void {
+  write.end({ kind: "error", error: write.mayBeApplied ? unknownOutcome(write, error.message) : error });
+}
+
+export function unknownOutcome(write: PendingWrite, why: string): RollcallError {
+  const detail = `the ${write.envelope.command.kind} may yet take effect: ${why}. Ask again with the same Idempotency-Key, or read`;
+  return new RollcallError("commit_timeout", detail, { outcome: "unknown" });
+}
+
+export interface WriteQueueLimits {
+  readonly pendingWritesMax: number;
+  readonly pendingBytesMax: number;
+  readonly entryCommandsMax: number;
+  readonly entryBytesMax: number;
+}
+
+export class WriteQueue {
+  readonly #limits: WriteQueueLimits;
+  #urgent: PendingWrite[] = [];
+  #ordinary: PendingWrite[] = [];
+  #bytes = 0;
+
+  constructor(limits: WriteQueueLimits) {
+    this.#limits = limits;
+  }
+
+  get length(): number {
+    return this.#urgent.length + this.#ordinary.length;
+  }
+
+  /** Takes a write, or ends it at once as overloaded when the queue is full. Urgent ones may fill the last tenth. */
+  add(write: PendingWrite): void {
+    if (this.#isFullFor(write)) {
+      const detail = `${this.length} writes are waiting on this member already; try again later or at another member`;
+      write.end({ kind: "error", error: new RollcallError("overloaded", detail, { retryAfterMs: 1000 }) });
+      return;
+    }
+    this.#laneOf(write).push(write);
+    this.#bytes += commandBytes(write.envelope.command);
+  }
+
+  /** Puts back writes that were surely not applied, in front of their lane, whatever its length. */
+  putBack(writes: readonly PendingWrite[]): void {
+    const urgent = writes.filter(isUrgent);
+    const ordinary = writes.filter((write) => !isUrgent(write));
+    this.#urgent = [...urgent, ...this.#urgent];
+    this.#ordinary = [...ordinary, ...this.#ordinary];
+    for (const write of writes) this.#bytes += commandBytes(write.envelope.command);
+  }
+
+  /** The next writes that fit into one log entry; empty when nothing waits. Outlived ones are ended on the way. */
+  takeBatch(nowMs: number): PendingWrite[] {
+    const batch: PendingWrite[] = [];
+    const room = { commands: this.#limits.entryCommandsMax, bytes: this.#limits.entryBytesMax };
+    this.#urgent = this.#urgent.slice(this.#takeFrom(this.#urgent, batch, room, nowMs));
+    this.#ordinary = this.#ordinary.slice(this.#takeFrom(this.#ordinary, batch, room, nowMs));
+    return batch;
+  }
+
+  /** Ends what has outlived its time. `leaderKnown` decides what its client is told. */
+  expire(nowMs: number, leaderKnown: boolean): void {
+    const isOver = (write: PendingWrite): boolean => write.deadlineMs <= nowMs;
+    const over = [...this.#urgent.filter(isOver), ...this.#ordinary.filter(isOver)];
+    if (over.length === 0) return;
+    this.#urgent = this.#urgent.filter((write) => !isOver(write));
+    this.#ordinary = this.#ordinary.filter((write) => !isOver(write));
+    for (const write of over) {
+      this.#bytes -= commandBytes(write.envelope.command);
+      endUnapplied(write, waitedInVain(write, nowMs, leaderKnown));
+    }
+  }
+
+  /** Ends everything that waits: this member is stopping. */
+  close(): void {
+    const error = new RollcallError("unavailable", "this member is stopping; ask another member", {
+      retryAfterMs: 100,
+    });
+    const writes = [...this.#urgent, ...this.#ordinary];
+    this.#urgent = [];
+    this.#ordinary = [];
+    this.#bytes = 0;
+    for (const write of writes) endUnapplied(write, error);
+  }
+
+  #takeFrom(
+    lane: readonly PendingWrite[],
+    batch: PendingWrite[],
+    room: { commands: number; bytes: number },
+    nowMs: number,
+  ): number {
+    let taken = 0;
+    for (const write of lane) {
+      const { command } = write.envelope;
+      const bytes = commandBytes(command);
+      const fits = room.commands >= commandCount(command) && room.bytes >= bytes;
+      if (!fits && batch.length > 0) break;
+      taken += 1;
+      this.#bytes -= bytes;
+      if (write.deadlineMs <= nowMs) {
+        endUnapplied(write, waitedInVain(write, nowMs, true));
+        continue;
+      }
+      batch.push(write);
+      room.commands -= commandCount(command);
+      room.bytes -= bytes;
+    }
+    return taken;
+  }
+
+  #isFullFor(write: PendingWrite): boolean {
+    const share = isUrgent(write) ? 1 : 0.9;
+    return (
+      this.length >= this.#limits.pendingWritesMax * share ||
+      this.#bytes >= this.#limits.pendingBytesMax * share
+    );
+  }
+
+  #laneOf(write: PendingWrite): PendingWrite[] {
+    return isUrgent(write) ? this.#urgent : this.#ordinary;
+  }
+}
+
+function isUrgent(write: PendingWrite): boolean {
+  const { kind } = write.envelope.command;
+  return kind === "renew" || kind === "renewOne" || kind === "deregister" || kind === "expire";
+}
+
+function waitedInVain(write: PendingWrite, nowMs: number, leaderKnown: boolean): RollcallError {
+  const waitedMs = Math.round(nowMs - write.startedMs);
+  const what = `the ${write.envelope.command.kind} waited ${waitedMs} ms`;
+  if (leaderKnown) {
+    return new RollcallError(
+      "unavailable",
+      `${what} on this member without being taken by the leader; it was not applied, try again`,
+      { retryAfterMs: 500 },
+    );
+  }
+  return new RollcallError(
+    "no_leader",
+    `${what} and no leader was found; it was not applied, try again when a majority of members is up`,
+    { retryAfterMs: 1000 },
+  );
+}

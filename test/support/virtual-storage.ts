@@ -1,0 +1,225 @@
+/**
+ * A disk for driver tests: what is durable stands in plain fields and survives a crash; what is under way does not.
+ */
+
+import { batchFromArray, batchToArray } from "../../src/registry/command-codec.ts";
+import {
+  noEntry,
+  type BootState,
+  type Entry,
+  type HardState,
+  type Membership,
+} from "../../src/raft/types.ts";
+import type {
+  CommandCodec,
+  ImageSink,
+  ImageSource,
+  LogBase,
+  LogStore,
+  LogWrite,
+  Recovered,
+  Scheduler,
+  StateBatch,
+  StateImage,
+  StateRecord,
+  StateStore,
+  StorageDone,
+  StorageFailure,
+} from "../../src/replica/ports.ts";
+
+export const emptyBase: LogBase = {
+  last: noEntry,
+  clusterTime: 0,
+  membership: { voters: [], outgoing: [], learners: [], members: [] },
+  membershipIndex: 0,
+  lastGraceAt: -1,
+};
+
+/** What a member's data folder holds. */
+export class VirtualDisk {
+  hardState: HardState = { term: 0, vote: null };
+  base: LogBase = emptyBase;
+  entries: Entry[] = [];
+  image: { base: LogBase; records: Map<string, unknown> } = { base: emptyBase, records: new Map() };
+  recovering = false;
+  /** Milliseconds that one durable write takes. */
+  syncMs = 1;
+  /** What the next operations answer instead of being done. */
+  failure: StorageFailure | null = null;
+
+  /** As a bootstrap leaves it: one membership entry, committed by definition. */
+  static bootstrapped(membership: Membership): VirtualDisk {
+    const disk = new VirtualDisk();
+    disk.hardState = { term: 1, vote: null };
+    disk.entries = [{ kind: "membership", term: 1, index: 1, clusterTime: 0, membership }];
+    return disk;
+  }
+
+  recover(): Recovered {
+    const { hardState, base, recovering } = this;
+    const boot: BootState = {
+      hardState,
+      base,
+      entries: [...this.entries],
+      appliedIndex: this.image.base.last.index,
+      recovering,
+    };
+    return { boot, image: this.readImage() };
+  }
+
+  readImage(): StateImage {
+    return { base: this.image.base, records: [...this.image.records] };
+  }
+}
+
+export class VirtualLog implements LogStore {
+  readonly #disk: VirtualDisk;
+  readonly #scheduler: Scheduler;
+  #busyUntil: (() => void)[] = [];
+  #isBusy = false;
+
+  constructor(disk: VirtualDisk, scheduler: Scheduler) {
+    this.#disk = disk;
+    this.#scheduler = scheduler;
+  }
+
+  persist(write: LogWrite, done: StorageDone): void {
+    this.#enqueue(done, () => {
+      const disk = this.#disk;
+      if (write.hardState !== null) disk.hardState = write.hardState;
+      const { truncateAfter } = write;
+      if (truncateAfter !== null) disk.entries = disk.entries.filter((entry) => entry.index <= truncateAfter);
+      disk.entries.push(...write.entries);
+    });
+  }
+
+  compact(base: LogBase, done: StorageDone): void {
+    this.#enqueue(done, () => this.#cutTo(base, true));
+  }
+
+  reset(base: LogBase, keepTail: boolean, done: StorageDone): void {
+    this.#enqueue(done, () => this.#cutTo(base, keepTail));
+  }
+
+  markRecovered(done: StorageDone): void {
+    this.#enqueue(done, () => {
+      this.#disk.recovering = false;
+    });
+  }
+
+  oldestPendingMs(): number {
+    return 0;
+  }
+
+  #cutTo(base: LogBase, keepTail: boolean): void {
+    this.#disk.base = base;
+    this.#disk.entries = this.#disk.entries.filter((entry) => keepTail && entry.index > base.last.index);
+  }
+
+  /** One write after the other, each taking the disk's time. */
+  #enqueue(done: StorageDone, change: () => void): void {
+    this.#busyUntil.push(() => {
+      const failure = this.#disk.failure;
+      if (failure === null) change();
+      done(failure);
+    });
+    if (!this.#isBusy) this.#next();
+  }
+
+  #next(): void {
+    this.#isBusy = this.#busyUntil.length > 0;
+    if (!this.#isBusy) return;
+    this.#scheduler.after(this.#disk.syncMs, () => {
+      const group = this.#busyUntil;
+      this.#busyUntil = [];
+      for (const finish of group) finish();
+      this.#next();
+    });
+  }
+}
+
+export class VirtualState implements StateStore {
+  readonly #disk: VirtualDisk;
+  readonly #scheduler: Scheduler;
+
+  constructor(disk: VirtualDisk, scheduler: Scheduler) {
+    this.#disk = disk;
+    this.#scheduler = scheduler;
+  }
+
+  write(batch: StateBatch, done: StorageDone): void {
+    this.#scheduler.after(this.#disk.syncMs, () => {
+      const { image, failure } = this.#disk;
+      if (failure !== null) return done(failure);
+      for (const key of batch.deletes) image.records.delete(key);
+      for (const [key, value] of batch.puts) image.records.set(key, structuredClone(value));
+      image.base = batch.base;
+      done(null);
+    });
+  }
+
+  openImage(done: (failure: StorageFailure | null, source: ImageSource | null) => void): void {
+    const image = this.#disk.readImage();
+    this.#scheduler.after(this.#disk.syncMs, () => done(null, new VirtualSource(image, this.#scheduler)));
+  }
+
+  receiveImage(): ImageSink {
+    return new VirtualSink(this.#disk, this.#scheduler);
+  }
+}
+
+/** One record a chunk; the first chunk is the base. */
+class VirtualSource implements ImageSource {
+  readonly base: LogBase;
+  readonly #chunks: Uint8Array[];
+  readonly #scheduler: Scheduler;
+
+  constructor(image: StateImage, scheduler: Scheduler) {
+    this.base = image.base;
+    this.#chunks = [image.base, ...image.records].map((each) =>
+      new TextEncoder().encode(JSON.stringify(each)),
+    );
+    this.#scheduler = scheduler;
+  }
+
+  read(position: number, done: (failure: StorageFailure | null, chunk: Uint8Array | null) => void): void {
+    this.#scheduler.soon(() => done(null, this.#chunks[position] ?? null));
+  }
+
+  close(): void {
+    this.#chunks.length = 0;
+  }
+}
+
+class VirtualSink implements ImageSink {
+  readonly #disk: VirtualDisk;
+  readonly #scheduler: Scheduler;
+  readonly #received: unknown[] = [];
+
+  constructor(disk: VirtualDisk, scheduler: Scheduler) {
+    this.#disk = disk;
+    this.#scheduler = scheduler;
+  }
+
+  write(chunk: Uint8Array, done: StorageDone): void {
+    this.#received.push(JSON.parse(new TextDecoder().decode(chunk)));
+    this.#scheduler.soon(() => done(null));
+  }
+
+  commit(done: (failure: StorageFailure | null, image: StateImage | null) => void): void {
+    this.#scheduler.after(this.#disk.syncMs, () => {
+      const [base, ...records] = this.#received as [LogBase, ...StateRecord[]];
+      this.#disk.image = { base, records: new Map(records) };
+      done(null, this.#disk.readImage());
+    });
+  }
+
+  abort(): void {
+    this.#received.length = 0;
+  }
+}
+
+export const virtualCodec: CommandCodec = {
+  encode: (batch) => new TextEncoder().encode(JSON.stringify(batchToArray(batch))),
+  decode: (payload) => batchFromArray(JSON.parse(new TextDecoder().decode(payload))),
+};

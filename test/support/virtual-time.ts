@@ -1,0 +1,146 @@
+/**
+ * Time that passes only when told: an event heap ordered by (time, order of asking), for tests that run whole clusters in one process.
+ */
+
+import type { Clock, Scheduler } from "../../src/replica/ports.ts";
+
+interface Task {
+  readonly atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+export class VirtualTime {
+  #nowMs = 0;
+  #order = 0;
+  /** A binary heap, earliest first. */
+  readonly #heap: Task[] = [];
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Runs the task after `delayMs`; returns how to cancel it. */
+  after(delayMs: number, run: () => void): () => void {
+    let isCancelled = false;
+    this.plan(delayMs, () => {
+      if (!isCancelled) run();
+    });
+    return () => {
+      isCancelled = true;
+    };
+  }
+
+  /** As `after`, for what is never taken back. */
+  plan(delayMs: number, run: () => void): void {
+    this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run });
+  }
+
+  /** Runs the next task, moving time to it. False when nothing is planned. */
+  step(): boolean {
+    const task = this.#pop();
+    if (task === null) return false;
+    this.#nowMs = task.atMs;
+    task.run();
+    return true;
+  }
+
+  /** Steps until the condition holds; throws when `limitMs` of virtual time pass first. */
+  runUntil(isTrue: () => boolean, limitMs: number, what: string): void {
+    const endMs = this.#nowMs + limitMs;
+    while (!isTrue()) {
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > endMs)
+        throw new Error(`after ${limitMs} ms of virtual time still not: ${what}`);
+      this.step();
+    }
+  }
+
+  /** Lets `ms` of virtual time pass. */
+  runFor(ms: number): void {
+    const endMs = this.#nowMs + ms;
+    for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0])
+      this.step();
+    this.#nowMs = endMs;
+  }
+
+  #push(task: Task): void {
+    const heap = this.#heap;
+    let position = heap.push(task) - 1;
+    while (position > 0) {
+      const parent = (position - 1) >> 1;
+      if (!isBefore(task, heap[parent]!)) break;
+      heap[position] = heap[parent]!;
+      position = parent;
+    }
+    heap[position] = task;
+  }
+
+  #pop(): Task | null {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (first === undefined || last === undefined) return null;
+    if (heap.length > 0) this.#sink(last);
+    return first;
+  }
+
+  #sink(task: Task): void {
+    const heap = this.#heap;
+    let position = 0;
+    for (;;) {
+      let child = 2 * position + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child += 1;
+      if (!isBefore(heap[child]!, task)) break;
+      heap[position] = heap[child]!;
+      position = child;
+    }
+    heap[position] = task;
+  }
+}
+
+function isBefore(one: Task, other: Task): boolean {
+  return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
+}
+
+/** One process's clock and loop. `end` makes everything that it has planned void, as the end of a process does. */
+export class VirtualProcess implements Clock, Scheduler {
+  readonly #time: VirtualTime;
+  readonly #wallOriginMs: number;
+  #hasEnded = false;
+
+  constructor(time: VirtualTime, wallOriginMs = 1_700_000_000_000) {
+    this.#time = time;
+    this.#wallOriginMs = wallOriginMs;
+  }
+
+  monotonicMs(): number {
+    return this.#time.nowMs;
+  }
+
+  wallMs(): number {
+    return this.#wallOriginMs + Math.round(this.#time.nowMs);
+  }
+
+  soon(task: () => void): void {
+    this.after(0, task);
+  }
+
+  after(ms: number, task: () => void): () => void {
+    return this.#time.after(ms, () => {
+      if (!this.#hasEnded) task();
+    });
+  }
+
+  every(ms: number, task: () => void): void {
+    this.after(ms, () => {
+      task();
+      this.every(ms, task);
+    });
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+  }
+}
