@@ -1,0 +1,43 @@
+/** One request and its response, from the first middleware to the last byte. */
+
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** In every answer and every log line about it. */
+  readonly requestId: string;
+  /** Monotonic. */
+  readonly startedAtMs: number;
+  /** The path's template once an endpoint was found; "other" until then. Never the path itself: metrics must not grow with names. */
+  route: string;
+  /** Nothing can have been written, so the outcome of a failure is `none`. */
+  isRead: boolean;
+  isWatch: boolean;
+  /** Gives its place back to other requests: it will wait long, and is counted elsewhere. */
+  park: () => void;
+}
+
+/** Ids of one process share a prefix and count up: unique, short, and in order in a log. */
+const prefix = randomBytes(5).toString("hex");
+let opened = 0;
+
+const clientsIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
+
+export function openExchange(request: IncomingMessage, response: ServerResponse): Exchange {
+  const given = request.headers["rollcall-request-id"];
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  opened += 1;
+  return {
+    request,
+    response,
+    requestId:
+      typeof given === "string" && clientsIdPattern.test(given) ? given : `${prefix}-${opened.toString(36)}`,
+    startedAtMs: performance.now(),
+    route: "other",
+    isRead,
+    isWatch: false,
+    park: () => {},
+  };
+}

@@ -1,0 +1,196 @@
+/**
+ * The client-facing HTTP server: connections, their limits and times, and its graceful end. What requests mean is in app.ts.
+ *
+ * It can listen before a member runs: then /livez answers, /readyz says what is awaited, and everything under /v1 is `unavailable`.
+ */
+
+import { createServer, type Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Logger } from "../observability/logger.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import type { RegistryMember } from "../replica/member.ts";
+import { Admission, defaultAdmissionLimits, type AdmissionLimits } from "./admission.ts";
+import { createApi, type ServerState } from "./api.ts";
+import { createApp } from "./app.ts";
+import { openApiDocument } from "./openapi.ts";
+import { defaultPresenceLimits, type PresenceSessionsLimits } from "./presence/sessions.ts";
+import { defaultWatchLimits, type WatchLimits } from "./watch/hub.ts";
+
+export interface HttpTimeouts {
+  /** For the headers of a request, from the first byte of its connection's turn. */
+  readonly headersMs: number;
+  /** For a whole request, its body included. Answers may take longer. */
+  readonly requestMs: number;
+  /** How long an idle connection is kept. */
+  readonly keepAliveMs: number;
+  /** How often these are looked at. */
+  readonly checkEveryMs: number;
+}
+
+export interface HttpServerOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** For the headers, before the member runs. */
+  readonly memberId?: string;
+  /** In [0, 1). */
+  readonly random?: () => number;
+  readonly timeouts?: Partial<HttpTimeouts>;
+  readonly watchLimits?: Partial<WatchLimits>;
+  readonly presenceLimits?: Partial<PresenceSessionsLimits>;
+  readonly admissionLimits?: AdmissionLimits;
+}
+
+export interface HttpServer {
+  /** Resolves with the address once it listens; rejects when the port cannot be had. */
+  start(): Promise<{ readonly host: string; readonly port: number; readonly url: string }>;
+  /** From now on requests are answered by this member. */
+  setMember(member: RegistryMember): void;
+  /** What the member waits for before it can serve, one line each. */
+  setWaiting(lines: readonly string[]): void;
+  /** Says "not ready" from now on, and still answers everything. */
+  setStopping(): void;
+  /**
+   * Takes no new connections, ends watches with a hint to come back, finishes requests, and cuts off what is left after `deadlineMs`.
+   * Resolves when no connection is open.
+   */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export const defaultHttpTimeouts: HttpTimeouts = {
+  headersMs: 5_000,
+  requestMs: 10_000,
+  keepAliveMs: 65_000,
+  checkEveryMs: 1_000,
+};
+
+export const connectionLimits = {
+  headerBytesMax: 16 * 1024,
+  /** Watches included. */
+  connectionsMax: 25_000,
+} as const;
+
+const sweepEveryMs = 20;
+
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { metrics, logger, random = Math.random } = options;
+  const state: ServerState = {
+    metrics,
+    memberId: options.memberId ?? "",
+    openapi: openApiDocument,
+    api: null,
+    waiting: [],
+    isStopping: false,
+  };
+  const admission = new Admission(options.admissionLimits ?? defaultAdmissionLimits);
+  const timeouts = { ...defaultHttpTimeouts, ...options.timeouts };
+  const server = newServer(timeouts);
+  server.on("request", createApp({ server: state, admission, logger, requestMs: timeouts.requestMs }));
+  server.on("clientError", refuseUnreadable);
+  return {
+    start: () => listen(server, options.listen),
+    setMember: (member) => {
+      const watchLimits = { ...defaultWatchLimits, ...options.watchLimits };
+      const presenceLimits = { ...defaultPresenceLimits, ...options.presenceLimits };
+      const { requestMs } = timeouts;
+      state.api = createApi(member, { metrics, logger, random, watchLimits, presenceLimits, requestMs });
+    },
+    setWaiting: (lines) => {
+      state.waiting = lines;
+    },
+    setStopping: () => {
+      state.isStopping = true;
+    },
+    stop: (deadlineMs) => {
+      state.isStopping = true;
+      return close(server, () => endStreams(state, random), deadlineMs);
+    },
+  };
+}
+
+function endStreams({ api }: ServerState, random: () => number): void {
+  api?.hub.stop(random);
+  api?.presence.stop();
+}
+
+function newServer(timeouts: HttpTimeouts): Server {
+  const server = createServer({
+    headersTimeout: timeouts.headersMs,
+    // Bodies have a time of their own (body.ts, app.ts), because Node's knows no exception, and a presence is one.
+    requestTimeout: 0,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    connectionsCheckingInterval: timeouts.checkEveryMs,
+    maxHeaderSize: connectionLimits.headerBytesMax,
+    // Answers and events are small and wanted now.
+    noDelay: true,
+  });
+  // Beyond a number of headers Node drops the rest without a word, a precondition perhaps: their bytes are bound enough.
+  server.maxHeadersCount = 0;
+  server.maxConnections = connectionLimits.connectionsMax;
+  return server;
+}
+
+function listen(
+  server: Server,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<{ readonly host: string; readonly port: number; readonly url: string }> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port }, () => {
+      server.off("error", reject);
+      const bound = server.address() as AddressInfo;
+      const shownHost = bound.family === "IPv6" ? `[${bound.address}]` : bound.address;
+      resolve({ host: bound.address, port: bound.port, url: `http://${shownHost}:${bound.port}` });
+    });
+  });
+}
+
+function close(server: Server, endStreams: () => void, deadlineMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+    // A connection on which a watch or an answer has just ended stays open for the next request, which will not come here.
+    const sweep = setInterval(() => server.closeIdleConnections(), sweepEveryMs);
+    server.close(() => {
+      clearTimeout(deadline);
+      clearInterval(sweep);
+      resolve();
+    });
+    endStreams();
+  });
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
+/** What cannot be parsed as HTTP never reaches the application, so the answer is written by hand. */
+function refuseUnreadable(
+  error: Error & { readonly code?: string; readonly bytesParsed?: number },
+  socket: Socket,
+): void {
+  // Part of an answer is on its way already: more would garble it.
+  if (!socket.writable || socket.bytesWritten > 0) {
+    socket.destroy();
+    return;
+  }
+  const statusLine = unreadable[error.code ?? ""] ?? "400 Bad Request";
+  const status = Number(statusLine.slice(0, 3));
+  const body = JSON.stringify({
+    type: "/errors/invalid_argument",
+    title: "The request is not valid",
+    status,
+    code: status === 431 ? "too_large" : "invalid_argument",
+    detail:
+      status === 408
+        ? "The request did not arrive in time."
+        : `The request is not HTTP that is read here: ${error.message}.`,
+    retryable: status === 408,
+    outcome: "not_applied",
+    requestId: "",
+  });
+  socket.end(
+    `HTTP/1.1 ${statusLine}\r\nContent-Type: application/problem+json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,188 @@
+/** The OpenAPI 3.1 document, from the same endpoints and schemas that serve and check requests. */
+
+import { z } from "zod";
+import type { ErrorCode } from "../lib/errors.ts";
+import { problem } from "./answer-schemas.ts";
+import type { BodyRule, Endpoint } from "./endpoint.ts";
+import { endpoints, pathsOf } from "./endpoints.ts";
+import { isRepeatable, metaParameter } from "./parameters.ts";
+import { problemKinds } from "./problem.ts";
+import { name } from "./schema-parts.ts";
+
+type Json = Record<string, unknown>;
+
+/** What any endpoint of a kind may fail with, beside its own. */
+const errorsOf: Readonly<Record<Endpoint["kind"], readonly ErrorCode[]>> = {
+  read: ["invalid_argument", "no_leader", "unavailable", "too_stale", "overloaded", "revision_not_reached"],
+  diagnostic: [
+    "invalid_argument",
+    "no_leader",
+    "unavailable",
+    "too_stale",
+    "overloaded",
+    "revision_not_reached",
+  ],
+  watch: ["invalid_argument", "unavailable", "overloaded", "revision_not_reached"],
+  write: ["invalid_argument", "no_leader", "unavailable", "overloaded", "commit_timeout"],
+  server: ["invalid_argument"],
+};
+
+const bodyErrors: readonly ErrorCode[] = ["unsupported_media_type", "too_large"];
+
+let document: Json | null = null;
+
+/** Made once: it depends on nothing but this program. */
+export function openApiDocument(): Json {
+  return (document ??= makeDocument());
+}
+
+function makeDocument(): Json {
+  const components = new Components();
+  const paths: Record<string, Json> = {};
+  for (const endpoint of endpoints) {
+    for (const [i, path] of pathsOf(endpoint).entries()) {
+      const id = i === 0 ? endpoint.id : `${endpoint.id}InNamespace`;
+      paths[path] = {
+        ...paths[path],
+        [endpoint.method.toLowerCase()]: operation(endpoint, { id, path, components }),
+      };
+    }
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Rollcall",
+      version: "1",
+      description:
+        "A service registry that a team runs as a cluster. Any member answers any request; every answer under /v1 says in its " +
+        "`Rollcall-...` headers who answered and how fresh it is.",
+    },
+    paths,
+    components: { schemas: components.schemas },
+  };
+}
+
+function operation(
+  endpoint: Endpoint,
+  { id, path, components }: { readonly id: string; readonly path: string; readonly components: Components },
+): Json {
+  return {
+    operationId: id,
+    tags: [tagOf(endpoint)],
+    summary: endpoint.summary,
+    parameters: [
+      ...pathParameters(endpoint, path, components),
+      ...queryParameters(endpoint, components),
+      ...headers(endpoint),
+    ],
+    ...(endpoint.body === null ? {} : { requestBody: requestBody(endpoint.body, components) }),
+    responses: { ...answersOf(endpoint, components), ...problemsOf(endpoint, components) },
+  };
+}
+
+function tagOf({ path }: Endpoint): string {
+  const [, first = "", second = ""] = path.split("/");
+  return first === "v1" ? second : "process";
+}
+
+function pathParameters({ params }: Endpoint, path: string, components: Components): Json[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, parameter = ""]) => ({
+    name: parameter,
+    in: "path",
+    required: true,
+    schema: components.schemaOf(params.shape[parameter] ?? name, "output"),
+  }));
+}
+
+function queryParameters({ query }: Endpoint, components: Components): Json[] {
+  return Object.entries(query.shape).map(([parameter, schema]) => ({
+    name: parameter === metaParameter ? `${metaParameter}.KEY` : parameter,
+    in: "query",
+    required: !schema.safeParse(undefined).success,
+    ...(schema.description === undefined ? {} : { description: schema.description }),
+    ...(isRepeatable(schema) ? { explode: true } : {}),
+    // A parameter is text; the schema shown is that of what the text means.
+    schema: parameter === metaParameter ? { type: "string" } : components.schemaOf(schema, "output"),
+  }));
+}
+
+function headers({ kind, id }: Endpoint): Json[] {
+  const header = (name: string, description: string): Json => ({
+    name,
+    in: "header",
+    required: false,
+    description,
+    schema: { type: "string" },
+  });
+  return [
+    ...(kind === "write"
+      ? [header("Idempotency-Key", "A repeat within 10 minutes gets the first result again.")]
+      : []),
+    ...(id === "registerInstance" || id === "patchInstance"
+      ? [header("If-Match", 'A revision in double quotes, such as "42": 412 unless it is the instance\'s.')]
+      : []),
+    ...(id === "registerInstance" ? [header("If-None-Match", "`*`: 412 if the instance exists.")] : []),
+    ...(id === "discoverInstances"
+      ? [header("If-None-Match", "An earlier `ETag`: 304 if it still holds.")]
+      : []),
+    ...(id === "watchServices" ? [header("Last-Event-ID", "The revision to resume after.")] : []),
+  ];
+}
+
+function requestBody({ schema, mediaTypes, absent }: BodyRule, components: Components): Json {
+  const content = { schema: components.schemaOf(schema, "input") };
+  return {
+    required: absent === undefined,
+    content: Object.fromEntries(mediaTypes.map((type) => [type, content])),
+  };
+}
+
+function answersOf({ answers }: Endpoint, components: Components): Json {
+  const responses = answers.map(({ status, description, schema, mediaTypes = ["application/json"] }) => {
+    if (schema === null && mediaTypes.includes("application/json") && status === 304)
+      return [String(status), { description }];
+    const content = schema === null ? {} : { schema: components.schemaOf(schema, "output") };
+    return [
+      String(status),
+      { description, content: Object.fromEntries(mediaTypes.map((type) => [type, content])) },
+    ];
+  });
+  return Object.fromEntries(responses) as Json;
+}
+
+/** Codes of one status share a response. */
+function problemsOf(endpoint: Endpoint, components: Components): Json {
+  const codes = [
+    ...errorsOf[endpoint.kind],
+    ...endpoint.errors,
+    ...(endpoint.body === null ? [] : bodyErrors),
+    "internal" as const,
+  ];
+  const content = { "application/problem+json": { schema: components.schemaOf(problem, "output") } };
+  const byStatus = new Map<number, Set<ErrorCode>>();
+  for (const code of codes) {
+    const status =
+      endpoint.kind === "watch" && code === "revision_not_reached" ? 503 : problemKinds[code].status;
+    byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, of]) => [String(status), { description: [...of].join(", "), content }]),
+  );
+}
+
+/** Collects the schemas that have an id, so that each stands in the document once. */
+class Components {
+  readonly schemas: Record<string, unknown> = {};
+
+  schemaOf(schema: z.ZodType, io: "input" | "output"): Json {
+    const { $schema: _, $defs = {}, ...converted } = this.#convert(schema, io);
+    for (const [id, definition] of Object.entries($defs as Json)) this.schemas[id] = definition;
+    return converted;
+  }
+
+  /** References are to components, not to the schema's own definitions. */
+  #convert(schema: z.ZodType, io: "input" | "output"): Json {
+    const converted = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+    return JSON.parse(JSON.stringify(converted).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json;
+  }
+}

@@ -1,0 +1,168 @@
+/** The cluster itself: who is in it, who leads, and what operators ask of it. */
+
+import type { ClusterPicture, RegistryMember } from "../../replica/member.ts";
+import * as answers from "../answer-schemas.ts";
+import { json, type Answer } from "../answer.ts";
+import { body, optionalBody, read, write, type MemberEndpoint } from "../endpoint.ts";
+import { name } from "../schema-parts.ts";
+import { leadership, newMember } from "../schemas.ts";
+
+export const getCluster: MemberEndpoint = read({
+  id: "getCluster",
+  kind: "diagnostic",
+  path: "/v1/cluster",
+  summary: "This member's picture of the cluster; rows of others are as the leader sees them.",
+  params: {},
+  query: {},
+  answers: [{ status: 200, description: "The cluster.", schema: answers.cluster }],
+  errors: [],
+  handle: ({ api }) => pictureAnswer(api.member),
+});
+
+export const getHash: MemberEndpoint = read({
+  id: "getStateHash",
+  kind: "diagnostic",
+  path: "/v1/cluster/hash",
+  summary: "A hash of everything replicated; equal on all members at equal appliedIndex.",
+  params: {},
+  query: {},
+  answers: [{ status: 200, description: "The hash.", schema: answers.stateHash }],
+  errors: [],
+  handle: async ({ api: { member } }) => {
+    const { raft } = await member.cluster();
+    // Still in the turn in which the picture was taken, so the index is the hashed state's.
+    const { registry } = member;
+    return json(200, {
+      member: member.id,
+      appliedIndex: raft.appliedIndex,
+      revision: registry.revision,
+      hash: registry.stateHash(),
+    });
+  },
+});
+
+export const addMember: MemberEndpoint = write({
+  id: "addMember",
+  method: "POST",
+  path: "/v1/cluster/members",
+  summary: "Add a learner: it gets the log, and does not count until it is promoted.",
+  params: {},
+  query: {},
+  body: body(newMember),
+  answers: [{ status: 200, description: "The cluster with it.", schema: answers.cluster }],
+  errors: ["conflict"],
+  handle: async ({ api, body: { id, peerUrl, clientUrl }, options }) => {
+    await api.member.changeMembership({ kind: "addLearner", id, peerUrl, clientUrl }, options.timeoutMs);
+    return pictureAnswer(api.member);
+  },
+});
+
+export const promoteMember: MemberEndpoint = write({
+  id: "promoteMember",
+  method: "POST",
+  path: "/v1/cluster/members/{id}/promote",
+  summary: "Make a caught-up learner a voter.",
+  params: { id: name },
+  query: {},
+  answers: [{ status: 200, description: "The cluster with its new voter.", schema: answers.cluster }],
+  errors: ["conflict", "not_found"],
+  handle: async ({ api, params, options }) => {
+    await api.member.changeMembership({ kind: "promote", id: params.id }, options.timeoutMs);
+    return pictureAnswer(api.member);
+  },
+});
+
+export const removeMember: MemberEndpoint = write({
+  id: "removeMember",
+  method: "DELETE",
+  path: "/v1/cluster/members/{id}",
+  summary: "Remove a member.",
+  params: { id: name },
+  query: {},
+  answers: [{ status: 200, description: "The cluster without it.", schema: answers.cluster }],
+  errors: ["conflict", "not_found"],
+  handle: async ({ api, params, options }) => {
+    await api.member.changeMembership({ kind: "remove", id: params.id }, options.timeoutMs);
+    return pictureAnswer(api.member);
+  },
+});
+
+export const transferLeadership: MemberEndpoint = write({
+  id: "transferLeadership",
+  method: "POST",
+  path: "/v1/cluster/leader",
+  summary: "Hand leadership to a member, or to the most caught-up one.",
+  params: {},
+  query: {},
+  body: optionalBody(leadership),
+  answers: [{ status: 200, description: "Who leads now, as this member knows.", schema: answers.leader }],
+  errors: ["conflict", "not_found"],
+  handle: async ({ api: { member }, body: { to } }) => {
+    await member.transferLeadership(to ?? null);
+    return json(200, { leader: member.leader(), term: member.term() });
+  },
+});
+
+export const compact: MemberEndpoint = write({
+  id: "compactLog",
+  method: "POST",
+  path: "/v1/cluster/compact",
+  summary: "Write this member's state image durably and drop the log that it replaces.",
+  params: {},
+  query: {},
+  answers: [{ status: 200, description: "The index compacted to.", schema: answers.compacted }],
+  errors: [],
+  handle: async ({ api }) => json(200, { index: await api.member.compact() }),
+});
+
+async function pictureAnswer(member: RegistryMember): Promise<Answer> {
+  const picture = await member.cluster();
+  const { raft } = picture;
+  return json(200, {
+    clusterId: picture.clusterId,
+    member: picture.member,
+    leader: raft.leader,
+    term: raft.term,
+    commitIndex: raft.commitIndex,
+    appliedIndex: raft.appliedIndex,
+    revision: picture.revision,
+    quorum: picture.quorum,
+    failuresTolerated: picture.failuresTolerated,
+    members: picture.members.map(({ id, clientUrl, peerUrl }) => ({
+      id,
+      role: roleOf(picture, id),
+      voter: isVoter(picture, id),
+      clientUrl,
+      peerUrl,
+      ...(id === picture.member ? ownRow(picture, member.version) : rowOf(picture, id)),
+    })),
+  });
+}
+
+function isVoter({ raft }: ClusterPicture, id: string): boolean {
+  return raft.membership.voters.includes(id) || raft.membership.outgoing.includes(id);
+}
+
+function roleOf(picture: ClusterPicture, id: string): string {
+  const { raft, peers } = picture;
+  const isRecovering =
+    id === picture.member ? raft.recovering : peers.find((peer) => peer.id === id)?.recovering === true;
+  if (isRecovering) return "recovering";
+  if (id === raft.leader) return "leader";
+  return isVoter(picture, id) ? "follower" : "learner";
+}
+
+/** What a member knows about itself, whoever leads. */
+function ownRow({ raft }: ClusterPicture, version: string): object {
+  const { durableIndex, appliedIndex } = raft;
+  return { reachable: true, lastContactMs: 0, matchIndex: durableIndex, appliedIndex, version };
+}
+
+/** Nulls where the leader could not be asked or does not know. */
+function rowOf({ peers }: ClusterPicture, id: string): object {
+  const peer = peers.find((row) => row.id === id);
+  if (peer === undefined)
+    return { reachable: false, lastContactMs: null, matchIndex: null, appliedIndex: null, version: null };
+  const { reachable, lastContactMs, matchIndex, appliedIndex, version } = peer;
+  return { reachable, lastContactMs, matchIndex, appliedIndex, version };
+}

@@ -1,0 +1,125 @@
+/** A connection that instances hang on: lines both ways, for as long as the client lives. What it does is in `presence/`. */
+
+import type { ServerResponse } from "node:http";
+import { RollcallError } from "../../lib/errors.ts";
+import * as answers from "../answer-schemas.ts";
+import type { Answer } from "../answer.ts";
+import { bodyLimits, ClientGone, parseJson } from "../body.ts";
+import { write, type MemberEndpoint } from "../endpoint.ts";
+import type { Exchange } from "../exchange.ts";
+import { fieldErrors, invalidArgument } from "../invalid.ts";
+import { readLines } from "../presence/line-reader.ts";
+import type { PresenceSession } from "../presence/session.ts";
+import { presence } from "../schemas.ts";
+import { submitFor } from "../submit.ts";
+
+const ndjson = "application/x-ndjson";
+
+/** What the rest of a connection's lines go to, once the first has been understood. */
+interface Ear {
+  line: () => void;
+  end: (reason: string) => void;
+  /** Why the client is gone, once it is. */
+  ended: string | null;
+}
+
+export const attachPresence: MemberEndpoint = write({
+  id: "attachPresence",
+  method: "POST",
+  path: "/v1/presence",
+  summary:
+    "Hang instances on this connection. NDJSON both ways: the first line names the instances, then any line at least every 10 s. " +
+    "While it is open they are renewed here; when it breaks they are suspect at once, and expire after lingerMs.",
+  params: {},
+  query: {},
+  answers: [
+    {
+      status: 200,
+      description: "A stream, while the client lives.",
+      schema: answers.presenceLine,
+      mediaTypes: [ndjson],
+    },
+  ],
+  errors: ["unsupported_media_type", "too_large"],
+  handle: async (call): Promise<Answer> => {
+    const { api, exchange } = call;
+    checkMediaType(exchange);
+    api.presence.checkRoom();
+    const { text, ear } = await firstLine(exchange, api.requestMs);
+    const { instances, lingerMs } = parseFirst(text);
+    const attachment = { kind: "presence", change: "attach", instances, connection: 0, lingerMs } as const;
+    const { connection, attached } = await submitFor(call, attachment);
+    const present = instances.filter((_, i) => attached[i] === true);
+    const start = (response: ServerResponse): PresenceSession =>
+      api.presence.start({ response, connection, instances: present, lingerMs });
+    if (exchange.response.destroyed) {
+      start(exchange.response).broke("connection lost");
+      throw new ClientGone();
+    }
+    return {
+      kind: "stream",
+      mediaType: ndjson,
+      headers: { "Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no" },
+      open: (response) => {
+        exchange.park();
+        response.write(`${JSON.stringify({ type: "attached", connection, attached })}\n`);
+        if (present.length === 0) return void response.end();
+        const session = start(response);
+        ear.line = () => session.heard();
+        ear.end = (reason) => session.broke(reason);
+        response.once("close", () => session.broke("connection lost"));
+        // It may have gone while the attachment was being committed.
+        if (ear.ended !== null) session.broke(ear.ended);
+      },
+    };
+  },
+});
+
+function checkMediaType({ request }: Exchange): void {
+  const given = request.headers["content-type"] ?? "";
+  if (given.split(";", 1)[0]?.trim().toLowerCase() === ndjson) return;
+  throw new RollcallError(
+    "unsupported_media_type",
+    `Lines come as ${ndjson}; Content-Type was ${JSON.stringify(given)}.`,
+  );
+}
+
+function firstLine(
+  { request }: Exchange,
+  withinMs: number,
+): Promise<{ readonly text: string; readonly ear: Ear }> {
+  return new Promise((resolve, reject) => {
+    const late = new RollcallError(
+      "invalid_argument",
+      `The first line did not arrive within ${withinMs} ms.`,
+    );
+    const timer = setTimeout(() => reject(late), withinMs);
+    const ear: Ear = { line: () => {}, end: () => reject(new ClientGone()), ended: null };
+    let isFirst = true;
+    const end = (reason: string): void => {
+      clearTimeout(timer);
+      ear.ended = reason;
+      ear.end(reason);
+    };
+    readLines(request, bodyLimits.bulkBytesMax, {
+      line: (text) => {
+        clearTimeout(timer);
+        if (isFirst) resolve({ text, ear });
+        else ear.line();
+        isFirst = false;
+      },
+      end: () => end("the client ended the connection"),
+      tooLong: () => {
+        reject(new RollcallError("too_large", `A line may have ${bodyLimits.bulkBytesMax} bytes.`));
+        end("a line was too long");
+      },
+    });
+  });
+}
+
+function parseFirst(text: string): ReturnType<typeof presence.parse> {
+  const given = parseJson(text);
+  const parsed = presence.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw invalidArgument(fieldErrors(parsed.error, given));
+}

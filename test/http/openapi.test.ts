@@ -1,0 +1,96 @@
+import { expect, test } from "vitest";
+import { endpoints, pathsOf } from "../../src/http/endpoints.ts";
+import { openApiDocument } from "../../src/http/openapi.ts";
+import { serve } from "./harness.ts";
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a document to look into
+const document = openApiDocument() as any;
+
+test("every endpoint is in the document under each of its paths, and nothing else is", () => {
+  const documented = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const served = endpoints.flatMap((endpoint) =>
+    pathsOf(endpoint).map((path) => `${endpoint.method} ${path}`),
+  );
+  expect(documented.toSorted()).toEqual(served.toSorted());
+});
+
+/** The list of API.md's tables, as far as it can be done over a member. */
+const contract = [
+  "PUT /v1/services/{service}/instances/{id}",
+  "POST /v1/services/{service}/instances/{id}/renew",
+  "PATCH /v1/services/{service}/instances/{id}",
+  "DELETE /v1/services/{service}/instances/{id}",
+  "GET /v1/services/{service}/instances/{id}",
+  "POST /v1/renewals",
+  "POST /v1/batch",
+  "POST /v1/services/{service}/instances/{id}/drain",
+  "PUT /v1/services/{service}/instances/{id}/override",
+  "DELETE /v1/services/{service}/instances/{id}/override",
+  "GET /v1/services/{service}/history",
+  "GET /v1/services/{service}/explain",
+  "GET /v1/services/{service}/settings",
+  "PUT /v1/services/{service}/settings",
+  "GET /v1/services/{service}/instances",
+  "GET /v1/services",
+  "GET /v1/namespaces",
+  "GET /v1/watch",
+  "GET /v1/cluster",
+  "POST /v1/cluster/members",
+  "POST /v1/cluster/members/{id}/promote",
+  "DELETE /v1/cluster/members/{id}",
+  "POST /v1/cluster/leader",
+  "POST /v1/cluster/compact",
+  "GET /livez",
+  "GET /readyz",
+  "GET /metrics",
+  "GET /openapi.json",
+];
+
+test("the contract's calls exist", () => {
+  for (const call of contract) {
+    const [method = "", path = ""] = call.split(" ");
+    expect(document.paths[path]?.[method.toLowerCase()], call).toBeDefined();
+  }
+});
+
+test("operation ids are unique, every path parameter is declared, and every reference leads somewhere", () => {
+  const operations = Object.entries<
+    Record<string, { operationId: string; parameters: { name: string; in: string }[] }>
+  >(document.paths).flatMap(([path, methods]) =>
+    Object.values(methods).map((operation) => ({ path, ...operation })),
+  );
+  expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
+  for (const { path, parameters } of operations) {
+    const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    expect(parameters.filter((parameter) => parameter.in === "path").map(({ name }) => name)).toEqual(named);
+  }
+  const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)];
+  expect(references.length).toBeGreaterThan(50);
+  for (const [, name = ""] of references) {
+    expect(document.components.schemas[name], name).toBeDefined();
+    expect(document.components.schemas[name].$ref, name).toBeUndefined();
+  }
+});
+
+test("parameters show the type that their text means, with its bounds and default", () => {
+  const { parameters } = document.paths["/v1/services/{service}/instances"].get;
+  const shown = Object.fromEntries(
+    parameters.map((parameter: { name: string; schema: object }) => [parameter.name, parameter.schema]),
+  );
+  expect(shown["waitMs"]).toMatchObject({ type: "integer", minimum: 0, maximum: 600_000, default: 5_000 });
+  expect(shown["order"]).toMatchObject({
+    enum: ["id", "random", "weighted", "roundRobin", "near"],
+    default: "id",
+  });
+  expect(shown["tag"]).toMatchObject({ type: "array" });
+  expect(shown).toHaveProperty(["meta.KEY"]);
+});
+
+test("the document is served, and says which version of OpenAPI it is", async () => {
+  const { get } = await serve();
+  const { json, headers } = await get("/openapi.json");
+  expect([json.openapi, headers["content-type"]]).toEqual(["3.1.0", "application/json"]);
+  expect(json.components.schemas.Registration.additionalProperties).toBe(false);
+});

@@ -1,0 +1,205 @@
+import { request, type ClientRequest, type IncomingMessage } from "node:http";
+import { expect, onTestFinished, test } from "vitest";
+import { presenceLine } from "../../src/http/answer-schemas.ts";
+import { serve, until, type Served } from "./harness.ts";
+
+interface Present {
+  readonly outgoing: ClientRequest;
+  readonly response: IncomingMessage;
+  readonly lines: { readonly type: string; readonly [field: string]: unknown }[];
+}
+
+const ndjson = { "Content-Type": "application/x-ndjson" };
+const anything = { statuses: null, tags: [], version: null, zone: null, metadata: [] };
+
+/** Opens a connection for these instances of service web, and collects its lines, each held against the documented schema. */
+async function attach(
+  served: Served,
+  instances: readonly { readonly id: string; readonly incarnation: number }[],
+  more: object = {},
+): Promise<Present> {
+  const outgoing = request({
+    host: "127.0.0.1",
+    port: served.port,
+    method: "POST",
+    path: "/v1/presence",
+    headers: ndjson,
+    agent: false,
+  });
+  onTestFinished(() => void outgoing.destroy());
+  const first = { instances: instances.map((instance) => ({ service: "web", ...instance })), ...more };
+  outgoing.write(`${JSON.stringify(first)}\n`);
+  const response = await new Promise<IncomingMessage>((resolve, reject) =>
+    outgoing.once("response", resolve).once("error", reject),
+  );
+  outgoing.on("error", () => {});
+  response.on("error", () => {});
+  const lines: Present["lines"] = [];
+  let rest = "";
+  response.setEncoding("utf8").on("data", (chunk: string) => {
+    const parts = (rest + chunk).split("\n");
+    rest = parts.pop() ?? "";
+    lines.push(...parts.map((part) => presenceLine.parse(JSON.parse(part))));
+  });
+  await until(() => lines.length > 0);
+  return { outgoing, response, lines };
+}
+
+const suspects = ({ member }: Served): string =>
+  member.registry
+    .instances("default", "web", anything)
+    .filter(({ suspect }) => suspect)
+    .map(({ id }) => id)
+    .join("");
+
+test("instances hang on the connection: when it breaks they are suspect at once, and gone after lingerMs", async () => {
+  const served = await serve();
+  const { register, member, get } = served;
+  await register("a", { ttlMs: 600_000 });
+  await register("b", { ttlMs: 600_000 });
+  const { outgoing, lines } = await attach(served, [
+    { id: "a", incarnation: 1 },
+    { id: "b", incarnation: 1 },
+  ]);
+  expect(lines).toEqual([{ type: "attached", connection: 1, attached: [true, false] }]);
+  outgoing.destroy();
+  await until(() => suspects(served) !== "");
+  expect(suspects(served)).toBe("a");
+  member.advance(1_900);
+  expect((await get("/v1/services/web/instances/a")).status).toBe(200);
+  member.advance(200);
+  expect((await get("/v1/services/web/instances/a")).json.code).toBe("not_registered");
+  expect((await get("/v1/services/web/instances/b")).status).toBe(200);
+});
+
+test("the end of the body is the end of the client", async () => {
+  const served = await serve();
+  await served.register("a");
+  const { outgoing, response } = await attach(served, [{ id: "a", incarnation: 1 }], { lingerMs: 60_000 });
+  const ended = new Promise((resolve) => response.once("end", resolve));
+  outgoing.end();
+  await ended;
+  expect(await until(() => suspects(served))).toBe("a");
+});
+
+test("a client that is already gone when its attachment is committed is noticed", async () => {
+  const served = await serve();
+  await served.register("a");
+  const reply = await served
+    .ask("POST", "/v1/presence", {
+      raw: `${JSON.stringify({ instances: [{ service: "web", id: "a", incarnation: 1 }] })}\n`,
+      headers: ndjson,
+    })
+    .catch(() => null);
+  expect(reply?.status ?? 200).toBe(200);
+  expect(await until(() => suspects(served))).toBe("a");
+});
+
+test("a connection that is lost while its attachment is being committed is a break too", async () => {
+  const served = await serve();
+  const { member } = served;
+  await served.register("a");
+  member.held = [];
+  const outgoing = request({
+    host: "127.0.0.1",
+    port: served.port,
+    method: "POST",
+    path: "/v1/presence",
+    headers: ndjson,
+  });
+  outgoing.on("error", () => {});
+  outgoing.write(`${JSON.stringify({ instances: [{ service: "web", id: "a", incarnation: 1 }] })}\n`);
+  await until(() => member.held?.length === 1);
+  outgoing.destroy();
+  // The metrics count a request when its connection is done.
+  for (let text = ""; !text.includes('route="/v1/presence"');) ({ text } = await served.get("/metrics"));
+  member.release();
+  expect(await until(() => suspects(served))).toBe("a");
+});
+
+test("silence is a break; a line in time is not, and is answered", async () => {
+  const served = await serve({ presenceLimits: { silenceMsMax: 120, lookEveryMs: 10 } });
+  await served.register("a");
+  await served.register("b");
+  const talking = await attach(served, [{ id: "a", incarnation: 1 }]);
+  await attach(served, [{ id: "b", incarnation: 2 }]);
+  const timer = setInterval(() => talking.outgoing.write("\n"), 20);
+  onTestFinished(() => clearInterval(timer));
+  expect(await until(() => suspects(served))).toBe("b");
+  expect(talking.lines.at(-1)).toEqual({ type: "alive" });
+});
+
+test("who reconnects is not hurt by the end of the older connection", async () => {
+  const served = await serve();
+  await served.register("a");
+  const older = await attach(served, [{ id: "a", incarnation: 1 }]);
+  const newer = await attach(served, [{ id: "a", incarnation: 1 }]);
+  older.outgoing.destroy();
+  await until(() =>
+    served.member.submitted.some(({ command }) => command.kind === "presence" && command.change === "break"),
+  );
+  expect(suspects(served)).toBe("");
+  newer.outgoing.destroy();
+  expect(await until(() => suspects(served))).toBe("a");
+});
+
+test("while it is open the member renews, every third of the TTL", async () => {
+  const served = await serve({ presenceLimits: { lookEveryMs: 10 } });
+  const { member } = served;
+  await served.register("a", { ttlMs: 1_000 });
+  await attach(served, [{ id: "a", incarnation: 1 }]);
+  const key = { namespace: "default", service: "web", id: "a" };
+  member.advance(900);
+  const before = member.registry.deadline(key);
+  expect(await until(() => (member.registry.deadline(key) ?? 0) > (before ?? 0))).toBe(true);
+});
+
+test("a client whose registration is over is told, and the connection ends when none is left", async () => {
+  const served = await serve({ presenceLimits: { lookEveryMs: 10 } });
+  await served.register("a", { ttlMs: 1_000, session: "s1" });
+  const { lines, response } = await attach(served, [{ id: "a", incarnation: 1 }]);
+  const ended = new Promise((resolve) => response.once("end", resolve));
+  await served.register("a", { ttlMs: 1_000, session: "s2" });
+  await ended;
+  expect(lines.at(-1)).toEqual({
+    type: "lost",
+    namespace: "default",
+    service: "web",
+    id: "a",
+    code: "superseded",
+  });
+  expect(suspects(served)).toBe("");
+});
+
+test("a stopping member lets go of its connections, and nobody becomes suspect by that", async () => {
+  const served = await serve();
+  await served.register("a");
+  const { lines, response } = await attach(served, [{ id: "a", incarnation: 1 }]);
+  const ended = new Promise((resolve) => response.once("end", resolve));
+  const stopped = served.server.stop(200);
+  await ended;
+  await stopped;
+  expect(lines.at(-1)).toEqual({ type: "goaway" });
+  expect(served.member.submitted.filter(({ command }) => command.kind === "presence")).toHaveLength(1);
+});
+
+test("what is no presence is refused", async () => {
+  const { ask } = await serve({ presenceLimits: { sessionsMax: 0 }, timeouts: { requestMs: 60 } });
+  const line = JSON.stringify({ instances: [{ service: "web", id: "a", incarnation: 1 }] });
+  expect((await ask("POST", "/v1/presence", { raw: line })).status).toBe(415);
+  expect((await ask("POST", "/v1/presence", { raw: `${line}\n`, headers: ndjson })).json.code).toBe(
+    "overloaded",
+  );
+  const { ask: again } = await serve({ timeouts: { requestMs: 60 } });
+  const cases: [raw: string, status: number][] = [
+    ["nonsense\n", 400],
+    ['{"instances":[]}\n', 400],
+    ['{"instances":[{"service":"web","id":"a"}]}\n', 400],
+    [`${line.slice(0, -1)},"lingerMs":60001}\n`, 400],
+    ["x".repeat(4 * 1024 * 1024 + 1), 413],
+  ];
+  for (const [raw, status] of cases)
+    expect((await again("POST", "/v1/presence", { raw, headers: ndjson })).status, raw.slice(0, 50)).toBe(
+      status,
+    );
+});
