@@ -101,10 +101,17 @@ function replaced(shape: LogShape, base: LogBase, keepTail: boolean): LogShape |
   return compacted(shape, base);
 }
 
-/** The runs above a boundary, which itself begins the first one. */
+/**
+ * The runs above a boundary, which itself begins the first one. Where the term at the boundary is news, nothing is known of what follows
+ * it up to the next run: not even that it is of the same term.
+ */
 function runsFrom(shape: LogShape, last: EntryId): readonly TermRun[] {
+  const boundary = { from: last.index, term: last.term };
   const above = shape.runs.filter((run) => run.from > last.index);
-  return [{ from: last.index, term: last.term }, ...above];
+  const known = shape.runs.findLast((run) => run.from <= last.index)?.term ?? unknownTerm;
+  const next = above[0]?.from ?? shape.end.index + 1;
+  if (known !== unknownTerm || next === last.index + 1) return [boundary, ...above];
+  return [boundary, { from: last.index + 1, term: unknownTerm }, ...above];
 }
 
 /** As people write positions. */

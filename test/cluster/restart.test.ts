@@ -1,0 +1,92 @@
+import { expect, test } from "vitest";
+import { TestCluster } from "../support/cluster.ts";
+import { listAt, register, registerAll } from "../support/registrations.ts";
+
+test("after kill -9 of all members at once, everything acknowledged is there, and leases go on", async () => {
+  const cluster = await TestCluster.start();
+  const lasting = Array.from({ length: 300 }, (_, index) => ({ service: "lasting", id: `i-${index}` }));
+  // Longer than the restart takes, and short enough to end in this test.
+  const short = Array.from({ length: 20 }, (_, index) => ({
+    service: "short",
+    id: `i-${index}`,
+    ttlMs: 5_000,
+  }));
+  await registerAll(cluster, [...lasting, ...short], { clients: 32 });
+  const before = await cluster.sameState();
+  await Promise.all(cluster.members.map((member) => member.kill()));
+  for (const member of cluster.members) member.start();
+  await cluster.ready();
+
+  const after = await cluster.sameState();
+  expect(after.revision).toBe(before.revision);
+  for (const member of cluster.members) {
+    expect((await listAt(cluster, member.id, "lasting")).ids).toHaveLength(300);
+    expect((await listAt(cluster, member.id, "short")).ids).toHaveLength(20);
+  }
+  // Their leases run on from where they were. Ten of twenty may go; then the service is protected.
+  await expect
+    .poll(async () => (await listAt(cluster, "n1", "short", "status=any")).ids.length, { timeout: 20_000 })
+    .toBeLessThan(20);
+  expect((await listAt(cluster, "n1", "lasting")).ids).toHaveLength(300);
+});
+
+test("SIGTERM ends a member within 10 s with status 0, and the others go on without an election timeout", async () => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  await register(cluster, { service: "web", id: "a1" });
+  const asked = performance.now();
+  const ending = await cluster.member(leader).kill("SIGTERM");
+  expect(ending).toEqual({ code: 0, signal: null });
+  expect(performance.now() - asked).toBeLessThan(10_000);
+  expect(cluster.member(leader).log).toContain("handing leadership over");
+  await register(cluster, { service: "web", id: "a2" });
+
+  cluster.member(leader).start();
+  await cluster.ready();
+  await cluster.sameState();
+  expect((await listAt(cluster, leader, "web")).ids).toEqual(["a1", "a2"]);
+});
+
+test("a member that was away catches up", async () => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  const [away] = cluster.others(leader);
+  if (away === undefined) throw new Error("three members run");
+  await away.kill();
+  const wanted = Array.from({ length: 200 }, (_, index) => ({ service: "web", id: `i-${index}` }));
+  await registerAll(cluster, wanted, { clients: 16 });
+  away.start();
+  await cluster.ready();
+  await cluster.sameState();
+  expect((await listAt(cluster, away.id, "web")).ids).toHaveLength(200);
+});
+
+test("a paused leader is replaced, and follows when it goes on", async () => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  await register(cluster, { service: "web", id: "a1" });
+  const others = cluster.others(leader);
+  cluster.member(leader).pause();
+  await expect
+    .poll(
+      async () => {
+        const pictures = await Promise.all(
+          others.map((member) => cluster.request(member, "GET", "/v1/cluster")),
+        );
+        return pictures.map((picture) => picture.body["leader"]).every((id) => id !== leader && id !== null);
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(true);
+  const [asked] = others;
+  if (asked === undefined) throw new Error("three members run");
+  const put = await cluster.request(asked, "PUT", "/v1/services/web/instances/a2", {
+    host: "127.0.0.1",
+    port: 1,
+  });
+  expect(put.status).toBe(201);
+  cluster.member(leader).resume();
+  await cluster.ready();
+  expect(await cluster.leader()).not.toBe(leader);
+  await cluster.sameState();
+});

@@ -1,0 +1,112 @@
+// ./scripts/start as a newcomer meets it.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFailed, onTestFinished, test } from "vitest";
+import { waitFor } from "../support/wait-for.ts";
+
+const script = fileURLToPath(new URL("../../scripts/start", import.meta.url));
+
+interface Started {
+  readonly child: ChildProcess;
+  output: string;
+}
+
+function start(...args: readonly string[]): Started {
+  const child = spawn(script, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  const started: Started = { child, output: "" };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      started.output += chunk.toString();
+    });
+  }
+  onTestFailed(() => console.log(started.output));
+  return started;
+}
+
+async function ended({ child }: Started): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "close");
+  return child.exitCode;
+}
+
+/** A base from which on all ports that two members need are free. */
+async function freeBase(): Promise<number> {
+  for (;;) {
+    const base = 20_000 + Math.floor(Math.random() * 20_000);
+    const inUse = await Promise.all([1, 2, 3, 101, 102, 103].map((offset) => answers(base + offset)));
+    if (!inUse.includes(true)) return base;
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+test("the first screen's commands work: register, find, kill the leader, find again; Ctrl-C stops all", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "rollcall-start-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const port = await freeBase();
+  const first = start("--data", folder, "--port", String(port));
+  onTestFinished(async () => {
+    first.child.kill("SIGINT");
+    await ended(first);
+  });
+  await waitFor(() => first.output.includes("Ctrl-C stops all members."), {
+    what: "the screen is complete",
+    withinMs: 40_000,
+  });
+  expect(
+    first.output.match(/^ {4}n\d {2}http:\/\/127\.0\.0\.1:\d+ {2}(?:leader {2}|follower) {2}pid \d+$/gm),
+  ).toHaveLength(3);
+  // What was logged while it started is not shown.
+  expect(first.output).not.toContain("│");
+
+  const second = start("--data", folder, "--port", String(port));
+  expect(await ended(second)).toBe(1);
+  expect(second.output).toMatch(/^start: port \d+ is in use: .*\.\n$/);
+
+  const [, url = "", body = ""] = /curl -X PUT (\S+) .* -d '(.*)'/.exec(first.output) ?? [];
+  const put = await fetch(url, { method: "PUT", headers: { "content-type": "application/json" }, body });
+  expect(put.status).toBe(201);
+  const list = / {4}curl (http\S+)\n/.exec(first.output)?.[1] ?? "";
+  const leader = Number(/kill -9 (\d+)/.exec(first.output)?.[1]);
+  process.kill(leader, "SIGKILL");
+  await waitFor(() => /n\d │ .* became leader/.test(first.output), { what: "another member leads" });
+  await waitFor(() => first.output.includes("was ended by SIGKILL"), { what: "the dead member is told" });
+  expect(first.output).toMatch(
+    /n\d was ended by SIGKILL\. To start it again.*\n {4}\.\/scripts\/rollcall serve --config \S+n\d\.json\n/,
+  );
+  const found = await waitFor(
+    async () => {
+      const answer = await fetch(list);
+      return answer.ok ? answer : null;
+    },
+    { what: "the other member still finds it" },
+  );
+  expect(await found.text()).toContain('"id":"a1"');
+
+  first.child.kill("SIGINT");
+  expect(await ended(first)).toBe(0);
+  expect(first.output).toMatch(/All members stopped after \d+\.\d s\.\n$/);
+});
+
+test("wrong usage is told in a sentence", async () => {
+  const wrong = start("--members", "many");
+  expect(await ended(wrong)).toBe(2);
+  expect(wrong.output).toMatch(/^start: --members must be a number from 1 to 9; .*\n$/);
+});
