@@ -76,19 +76,27 @@ export class Admin {
     }
   }
 
-  /** Begins a transfer if this member leads others; ends when somebody else leads, or after as long as a stop may wait. */
+  /**
+   * Begins a transfer if this member leads others; ends when somebody else leads, when nobody is left who could, or after as long as a
+   * stop may wait.
+   */
   handOver(end: () => void): void {
     const { self, driver, scheduler, tickMs, transferWaitMs, nowMs } = this.#options;
-    if (this.#core.leader !== self || this.#core.status.membership.voters.length < 2) return end();
+    if (this.#core.leader !== self || !this.#isAnybodyThere()) return end();
     driver.enqueue({ kind: "transfer", to: null });
     const deadlineMs = nowMs() + transferWaitMs;
     const look = (): void => {
       const { leader } = this.#core;
       const isOver = leader !== null && leader !== self;
-      if (isOver || nowMs() >= deadlineMs) return end();
+      if (isOver || !this.#isAnybodyThere() || nowMs() >= deadlineMs) return end();
       scheduler.after(tickMs, look);
     };
     look();
+  }
+
+  #isAnybodyThere(): boolean {
+    const { self, peers } = this.#options;
+    return this.#core.status.membership.voters.some((id) => id !== self && peers.connection(id).connected);
   }
 
   /** This member's own view: as leader of everybody's progress, elsewhere only of who is connected. */

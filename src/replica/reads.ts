@@ -26,6 +26,7 @@ export interface ReadsOptions {
   readonly appliedIndex: AppliedWaiters;
   readonly revision: AppliedWaiters;
   readonly retryDelayMs: number;
+  readonly waitingReadsMax: number;
   readonly startReadWaitMs: number;
   readonly startedAtMs: number;
   readonly nowMs: () => number;
@@ -48,6 +49,8 @@ export class Reads {
   /** After a start: not allowed until this member has caught up with a leader, or has waited long enough. */
   #starting: LinearizableRead[] = [];
   #isStarting = true;
+  /** Reads that have neither been allowed nor refused yet. */
+  #waiting = 0;
   #nextContext = 1;
   #retryAtMs = 0;
 
@@ -55,22 +58,15 @@ export class Reads {
     this.#options = options;
   }
 
-  get waiting(): number {
-    return (
-      this.#gathering.length +
-      this.#starting.length +
-      [...this.#asked.values()].reduce((sum, reads) => sum + reads.length, 0)
-    );
-  }
-
   /** Calls `end` once, when the read is allowed or when it is clear that it will not be. */
   allow(options: ReadOptions, end: ReadEnd): void {
-    const deadlineMs = this.#options.nowMs() + options.waitMs;
-    const checked: ReadEnd = (error) =>
-      error === null ? this.#checkRevision(options, deadlineMs, end) : end(error);
-    if (options.consistency === "linearizable") return this.#gather({ deadlineMs, end: checked });
-    if (this.#isStarting) this.#starting.push({ deadlineMs, end: checked });
-    else checked(null);
+    if (this.#waiting >= this.#options.waitingReadsMax) return end(tooManyWaiting(this.#waiting));
+    this.#waiting += 1;
+    const counted: ReadEnd = (error) => {
+      this.#waiting -= 1;
+      end(error);
+    };
+    this.#allow(options, counted);
   }
 
   /** Asks for all reads that have gathered. Once a turn. */
@@ -122,6 +118,15 @@ export class Reads {
           retryAfterMs: 100,
         }),
       );
+  }
+
+  #allow(options: ReadOptions, end: ReadEnd): void {
+    const deadlineMs = this.#options.nowMs() + options.waitMs;
+    const checked: ReadEnd = (error) =>
+      error === null ? this.#checkRevision(options, deadlineMs, end) : end(error);
+    if (options.consistency === "linearizable") return this.#gather({ deadlineMs, end: checked });
+    if (this.#isStarting) this.#starting.push({ deadlineMs, end: checked });
+    else checked(null);
   }
 
   #gather(read: LinearizableRead): void {
@@ -180,6 +185,11 @@ export class Reads {
     this.#asked.delete(context);
     return reads;
   }
+}
+
+function tooManyWaiting(waiting: number): RollcallError {
+  const detail = `${waiting} reads are waiting on this member already; try again later or at another member`;
+  return new RollcallError("overloaded", detail, { outcome: "none", retryAfterMs: 1000 });
 }
 
 function notConfirmed(why: string): RollcallError {

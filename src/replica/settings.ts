@@ -20,12 +20,14 @@ export interface ReplicaSettings {
   readonly entryCommandsMax: number;
   /** Estimated bytes of the commands in one log entry; a single larger command still makes an entry. */
   readonly entryBytesMax: number;
-  /** Writes that wait here, for a leader or for their turn, before new ones are refused. */
+  /** Writes taken here and not answered yet, before new ones are refused. */
   readonly pendingWritesMax: number;
   /** Estimated bytes of the same. */
   readonly pendingBytesMax: number;
   /** Batches under way to the leader at once. */
   readonly forwardsInflightMax: number;
+  /** Reads that wait for a leader's confirmation or for the end of a start, before new ones are refused. */
+  readonly waitingReadsMax: number;
   /** How long a refused write waits before it is tried again. */
   readonly retryDelayMs: number;
   /** After a start, reads wait this long for a commit index learnt from a leader. */
@@ -52,6 +54,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   pendingWritesMax: 20_000,
   pendingBytesMax: 64 * 1024 * 1024,
   forwardsInflightMax: 8,
+  waitingReadsMax: 10_000,
   retryDelayMs: 20,
   startReadWaitMs: 5_000,
   transferWaitMs: 2_000,

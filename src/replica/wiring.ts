@@ -271,6 +271,7 @@ export class Wiring {
       appliedIndex: this.appliedIndex,
       revision: this.revision,
       retryDelayMs: settings.retryDelayMs,
+      waitingReadsMax: settings.waitingReadsMax,
       startReadWaitMs: settings.startReadWaitMs,
       startedAtMs: this.nowMs(),
       nowMs: () => this.nowMs(),

@@ -48,7 +48,8 @@ export class WriteQueue {
   readonly #limits: WriteQueueLimits;
   #urgent: PendingWrite[] = [];
   #ordinary: PendingWrite[] = [];
-  #bytes = 0;
+  /** Taken and not ended yet: waiting here, proposed, or on the way to the leader. */
+  #open = { writes: 0, bytes: 0 };
 
   constructor(limits: WriteQueueLimits) {
     this.#limits = limits;
@@ -58,15 +59,14 @@ export class WriteQueue {
     return this.#urgent.length + this.#ordinary.length;
   }
 
-  /** Takes a write, or ends it at once as overloaded when the queue is full. Urgent ones may fill the last tenth. */
+  /** Takes a write, or ends it at once as overloaded when too many are open. Urgent ones may fill the last tenth. */
   add(write: PendingWrite): void {
     if (this.#isFullFor(write)) {
-      const detail = `${this.length} writes are waiting on this member already; try again later or at another member`;
+      const detail = `${this.#open.writes} writes are under way on this member already; try again later or at another member`;
       write.end({ kind: "error", error: new RollcallError("overloaded", detail, { retryAfterMs: 1000 }) });
       return;
     }
-    this.#laneOf(write).push(write);
-    this.#bytes += commandBytes(write.envelope.command);
+    this.#laneOf(write).push(this.#counted(write));
   }
 
   /** Puts back writes that were surely not applied, in front of their lane, whatever its length. */
@@ -75,7 +75,6 @@ export class WriteQueue {
     const ordinary = writes.filter((write) => !isUrgent(write));
     this.#urgent = [...urgent, ...this.#urgent];
     this.#ordinary = [...ordinary, ...this.#ordinary];
-    for (const write of writes) this.#bytes += commandBytes(write.envelope.command);
   }
 
   /** The next writes that fit into one log entry; empty when nothing waits. Outlived ones are ended on the way. */
@@ -94,10 +93,7 @@ export class WriteQueue {
     if (over.length === 0) return;
     this.#urgent = this.#urgent.filter((write) => !isOver(write));
     this.#ordinary = this.#ordinary.filter((write) => !isOver(write));
-    for (const write of over) {
-      this.#bytes -= commandBytes(write.envelope.command);
-      endUnapplied(write, waitedInVain(write, nowMs, leaderKnown));
-    }
+    for (const write of over) endUnapplied(write, waitedInVain(write, nowMs, leaderKnown));
   }
 
   /** Ends everything that waits: this member is stopping. */
@@ -108,7 +104,6 @@ export class WriteQueue {
     const writes = [...this.#urgent, ...this.#ordinary];
     this.#urgent = [];
     this.#ordinary = [];
-    this.#bytes = 0;
     for (const write of writes) endUnapplied(write, error);
   }
 
@@ -125,7 +120,6 @@ export class WriteQueue {
       const fits = room.commands >= commandCount(command) && room.bytes >= bytes;
       if (!fits && batch.length > 0) break;
       taken += 1;
-      this.#bytes -= bytes;
       if (write.deadlineMs <= nowMs) {
         endUnapplied(write, waitedInVain(write, nowMs, true));
         continue;
@@ -139,10 +133,21 @@ export class WriteQueue {
 
   #isFullFor(write: PendingWrite): boolean {
     const share = isUrgent(write) ? 1 : 0.9;
-    return (
-      this.length >= this.#limits.pendingWritesMax * share ||
-      this.#bytes >= this.#limits.pendingBytesMax * share
-    );
+    const { pendingWritesMax, pendingBytesMax } = this.#limits;
+    return this.#open.writes >= pendingWritesMax * share || this.#open.bytes >= pendingBytesMax * share;
+  }
+
+  /** The write, which gives back its place when it ends. */
+  #counted(write: PendingWrite): PendingWrite {
+    const bytes = commandBytes(write.envelope.command);
+    this.#open.writes += 1;
+    this.#open.bytes += bytes;
+    const end = (ended: WriteEnd): void => {
+      this.#open.writes -= 1;
+      this.#open.bytes -= bytes;
+      write.end(ended);
+    };
+    return { ...write, end };
   }
 
   #laneOf(write: PendingWrite): PendingWrite[] {

@@ -257,6 +257,28 @@ test("a linearizable read at a follower sees what was acknowledged elsewhere, an
   });
 });
 
+test("beyond waitingReadsMax a read is refused as overloaded", () => {
+  cluster = start({ settings: { waitingReadsMax: 2 } });
+  const leader = cluster.waitForLeader();
+  cluster.isolate(leader);
+  const options = { consistency: "linearizable", minRevision: null, waitMs: 300, maxStaleMs: null } as const;
+  const codes: (string | undefined)[] = [];
+  for (let n = 0; n < 3; n += 1) cluster.replica(leader).read(options, (error) => codes.push(error?.code));
+  expect(codes).toEqual(["overloaded"]);
+  cluster.time.runUntil(() => codes.length === 3, 2000, "the end of the reads that waited");
+  expect(read(leader, { consistency: "linearizable", waitMs: 100 })).toMatchObject({ code: "no_leader" });
+});
+
+test("a leader that stops with nobody there to take over does not wait", () => {
+  const leader = cluster.waitForLeader();
+  for (const other of others(leader)) cluster.crash(other);
+  let isStopped = false;
+  cluster.replica(leader).stop(() => (isStopped = true));
+  const before = cluster.time.nowMs;
+  cluster.time.runUntil(() => isStopped, 5000, "the stop");
+  expect(cluster.time.nowMs - before).toBeLessThan(100);
+});
+
 test("a deposed leader that has not noticed does not confirm a linearizable read", () => {
   const old = cluster.waitForLeader();
   cluster.isolate(old);

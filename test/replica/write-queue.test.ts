@@ -93,17 +93,29 @@ test.each([
   },
 );
 
-test("what was put back goes first, and frees its bytes when it is taken again", () => {
-  const queue = new WriteQueue({ ...limits, pendingBytesMax: 400 });
-  const first = write(register("first"));
-  queue.add(first);
+test("what was put back goes first", () => {
+  const queue = new WriteQueue(limits);
+  queue.add(write(register("first")));
   const taken = queue.takeBatch(0);
   queue.add(write(register("second")));
   queue.putBack(taken);
   expect(queue.takeBatch(0)[0]?.envelope.command).toMatchObject({ id: "first" });
-  const after = write(register("third"));
-  queue.add(after);
-  expect(after.ends).toEqual([]);
+});
+
+test("a write keeps its place, also while it is proposed or put back, until it ends", () => {
+  const queue = new WriteQueue({ ...limits, pendingWritesMax: 2 });
+  queue.add(write(deregister("a")));
+  queue.add(write(deregister("b")));
+  const taken = queue.takeBatch(0);
+  const refused = write(deregister("c"));
+  queue.add(refused);
+  expect(refused.ends).toMatchObject([{ kind: "error", error: { code: "overloaded" } }]);
+  queue.putBack(taken);
+  for (const each of queue.takeBatch(0))
+    each.end({ kind: "result", result: { ok: true, kind: "deregister", revision: 1 } });
+  const next = write(deregister("d"));
+  queue.add(next);
+  expect(next.ends).toEqual([]);
 });
 
 test("a queue that closes ends everything in it as unavailable", () => {
