@@ -96,6 +96,10 @@ export class Follower {
     if (leader !== null) this.#accept({ from: leader, previousIndex: meta.last.index }, meta.last.index, seq);
   }
 
+  snapshotFailed(id: string): void {
+    if (this.#fetching === id) this.#fetching = null;
+  }
+
   leave(reason: RejectReason): void {
     this.#reads.failAll(reason);
   }
@@ -190,13 +194,16 @@ export class Follower {
 
   /** The leader lives, and tells what we may commit: only what it knows us to hold. */
   #heartbeat(message: Heartbeat): void {
-    const { log, nowMs, recovery, staleness } = this.#node;
+    const { log, recovery, staleness, unreadSinceMs } = this.#node;
     // The leader may not have noticed yet that we lost what it knows us to hold.
     const heldIndex = recovery.isRecovering ? this.#verifiedIndex : log.lastIndex;
     this.#node.commitTo(Math.min(message.commit, heldIndex));
     recovery.aimFor(message.recoveryIndex);
     this.#node.maybeEndRecovery();
-    staleness.learn({ index: message.leaderCommit, asOfMs: nowMs - message.leaderAgeMs }, log.appliedIndex);
+    staleness.learn(
+      { index: message.leaderCommit, asOfMs: unreadSinceMs - message.leaderAgeMs },
+      log.appliedIndex,
+    );
     const { round, from } = message;
     this.#node.send({
       ...this.#node.to(from),

@@ -49,7 +49,13 @@ export class History<T> {
   }
 
   /** Every value still known, oldest first. */
-  *values(): Iterable<T> {
-    for (const change of this.#changes) yield change.value;
+  values(): T[] {
+    return this.#changes.map((change) => change.value);
+  }
+
+  /** The value that was in force at `index`, and every later one. */
+  since(index: Index): T[] {
+    const first = this.at(index);
+    return this.#changes.filter((change) => change.index >= first.index).map((change) => change.value);
   }
 }

@@ -54,8 +54,11 @@ function checkLeader(node: RaftNode, leader: Leader): void {
     leader.electionIndex > 0 && leader.electionIndex <= node.log.lastIndex,
     "(4) a term begins with an election entry",
   );
-  const proof = leader.reads.newestProof;
-  assert(proof === null || proof.round <= leader.rounds.newest, "(9) reads wait for rounds that were sent");
+  const proof = leader.heartbeats.reads.newestProof;
+  assert(
+    proof === null || proof.round <= leader.heartbeats.rounds.newest,
+    "(9) reads wait for rounds that were sent",
+  );
   assert(proof === null || proof.index <= node.log.commitIndex, "(9) reads wait for committed indexes");
 }
 

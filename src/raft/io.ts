@@ -22,7 +22,16 @@ import type {
 export type Input =
   /** One step of Raft's logical clock. `leasesExist`: whether the cluster clock needs to advance at all. */
   | { readonly kind: "tick"; readonly nowMs: number; readonly leasesExist: boolean }
-  | { readonly kind: "message"; readonly nowMs: number; readonly message: Message }
+  /**
+   * `unreadSinceMs`: when the network had last been read before it brought this message, which may have been waiting ever since. The age
+   * of what it says counts from then, so that a process that was paused does not take old news for fresh. Absent for `nowMs`.
+   */
+  | {
+      readonly kind: "message";
+      readonly nowMs: number;
+      readonly unreadSinceMs?: number;
+      readonly message: Message;
+    }
   /** Appends one command entry. Answered by `proposalAppended` or `proposalRejected` with the same `ctx`. */
   | {
       readonly kind: "propose";
@@ -51,6 +60,8 @@ export type Input =
   | { readonly kind: "compact"; readonly index: Index; readonly retainEntries: number }
   /** A snapshot was received and durably installed; the log continues after it. */
   | { readonly kind: "snapshotInstalled"; readonly nowMs: number; readonly meta: SnapshotMeta }
+  /** Follower: the snapshot `id` could not be fetched or installed; an offer of it counts again. */
+  | { readonly kind: "snapshotFailed"; readonly id: string }
   /** Leader: the transfer of a snapshot to `to` ended. */
   | { readonly kind: "snapshotSent"; readonly to: NodeId; readonly id: string; readonly ok: boolean }
   /** The connection to `id` broke or its queue overflowed: messages to it may be lost. */

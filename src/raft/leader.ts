@@ -4,7 +4,7 @@
 
 import { ClusterClock, electionGraceMs, isClockEntryDue } from "./cluster-clock.ts";
 import { entryBytes } from "./entry.ts";
-import { HeartbeatRounds } from "./heartbeat-rounds.ts";
+import { Heartbeats } from "./heartbeats.ts";
 import type { MembershipChange, PeerStatus, RejectReason } from "./io.ts";
 import { isJoint, leftJoint, memberOf } from "./membership.ts";
 import { planChange } from "./membership-change.ts";
@@ -12,11 +12,8 @@ import type { AppendReply, HeartbeatReply, Message } from "./messages.ts";
 import type { RaftNode } from "./node.ts";
 import type { Progress } from "./progress.ts";
 import { hasQuorum } from "./quorum.ts";
-import { PendingReads } from "./read-index.ts";
-import type { ReadOrigin } from "./read-index.ts";
 import { Replication } from "./replication.ts";
 import type { Transitions } from "./role.ts";
-import { stalenessUnknownMs } from "./staleness.ts";
 import { bestSuccessor, mayTakeOver, Transfer } from "./transfer.ts";
 import type { Entry, EntryId, Index, NodeId, Term } from "./types.ts";
 
@@ -30,8 +27,7 @@ type Content = Entry extends infer E
 export class Leader {
   readonly role = "leader";
   readonly replication: Replication;
-  readonly reads: PendingReads;
-  readonly rounds = new HeartbeatRounds();
+  readonly heartbeats: Heartbeats;
   readonly #node: RaftNode;
   readonly #transitions: Transitions;
   readonly #clock: ClusterClock;
@@ -48,7 +44,7 @@ export class Leader {
     this.#node = node;
     this.#transitions = transitions;
     this.replication = new Replication(node);
-    this.reads = new PendingReads(node);
+    this.heartbeats = new Heartbeats(node, this.replication);
     const { lastClusterTime, lastGraceAt, commitIndex, lastIndex } = node.log;
     this.#graceMs = electionGraceMs(node.config, {
       leasesExist: node.leasesExist,
@@ -79,7 +75,7 @@ export class Leader {
   /** The no-op is what makes earlier leaders' entries commit, and lets reads know what is committed (paper §5.4.2, §8). */
   start(): void {
     this.#electionIndex = this.#append({ kind: "election", graceMs: this.#graceMs }).index;
-    this.#startRound();
+    this.heartbeats.startRound();
   }
 
   /** Sends what the steps of this turn appended, in as few messages as possible. */
@@ -88,7 +84,7 @@ export class Leader {
   }
 
   leave(reason: RejectReason): void {
-    this.reads.failAll(reason);
+    this.heartbeats.failReads(reason);
     // A new term is what a transfer is meant to bring; anything else ends it without success.
     if (reason !== "termChanged") this.#abortTransfer("no longer the leader");
   }
@@ -100,7 +96,7 @@ export class Leader {
   // ------------------------------------------------------------------ time
 
   tick(): void {
-    this.reads.tick();
+    this.heartbeats.tick();
     if (this.#transfer?.tick() === true) this.#abortTransfer("timed out");
     if (this.#isClockEntryDue) this.#append({ kind: "clock" });
     this.#maybeLeaveJoint();
@@ -117,7 +113,7 @@ export class Leader {
   #heartbeat(): void {
     this.#ticksSinceHeartbeat = 0;
     this.replication.allowRetries();
-    this.#startRound();
+    this.heartbeats.startRound();
     this.#maybeSendTimeoutNow();
   }
 
@@ -142,10 +138,10 @@ export class Leader {
       case "appendReply":
         return this.#fromPeer(message, (peer) => this.#appendReply(peer, message));
       case "heartbeatReply":
-        return this.#fromPeer(message, (peer) => this.#heartbeatReply(peer, message));
+        return this.#fromPeer(message, (peer) => this.heartbeats.onReply(peer, message));
       // A follower wants to serve a linearizable read.
       case "readIndex":
-        return this.#addRead({ kind: "follower", from: message.from, id: message.id });
+        return this.heartbeats.addRead({ kind: "follower", from: message.from, id: message.id });
       // Two leaders in one term cannot be. Whatever this is, it is not ours to follow.
       case "append":
       case "heartbeat":
@@ -181,13 +177,6 @@ export class Leader {
     this.#maybeCommit();
   }
 
-  #heartbeatReply(peer: Progress, reply: HeartbeatReply): void {
-    if (reply.round > this.rounds.newest)
-      return this.#node.ignore(reply, "answers a round that was never sent");
-    this.replication.onHeartbeatReply(peer, reply);
-    this.#maybeConfirmRound();
-  }
-
   /**
    * A member tells that it lost its memory: nothing that we knew of it holds, and nothing it says counts from now on. The barrier is the
    * end of our log at this moment, so that an entry after it is certain to have been proposed after the member's return.
@@ -203,70 +192,8 @@ export class Leader {
     if (reply.index > peer.recoveryBarrier && reply.index <= peer.matchIndex) peer.recoveryBarrier = null;
   }
 
-  #isPast(barrier: Index): boolean {
-    return this.#node.log.commitIndex > barrier;
-  }
-
-  // ------------------------------------------------------------------ rounds and reads
-
-  #startRound(): void {
-    const { log, nowMs } = this.#node;
-    const round = this.rounds.start({
-      sentAtMs: nowMs,
-      commitIndex: log.commitIndex,
-      isProof: this.#knowsCommits,
-    });
-    if (this.#knowsCommits) this.reads.sendWith(round);
-    // A sole voter needs nobody's answer, and what it then tells its learners is fresh.
-    this.#maybeConfirmRound();
-    for (const peer of this.replication.peers()) this.#sendHeartbeat(peer, round);
-  }
-
-  #sendHeartbeat(peer: Progress, round: number): void {
-    const { log, nowMs } = this.#node;
-    const { provenAtMs } = this.rounds;
-    const barrier = peer.recoveryBarrier;
-    this.#node.send({
-      ...this.#node.to(peer.id),
-      type: "heartbeat",
-      commit: Math.min(peer.matchIndex, log.commitIndex),
-      leaderCommit: log.commitIndex,
-      leaderAgeMs:
-        provenAtMs === null
-          ? stalenessUnknownMs
-          : Math.min(Math.ceil(nowMs - provenAtMs), stalenessUnknownMs),
-      round,
-      recoveryIndex: barrier !== null && this.#isPast(barrier) ? barrier + 1 : 0,
-    });
-  }
-
-  #maybeConfirmRound(): void {
-    const { log, staleness } = this.#node;
-    const round = this.replication.quorumRound(this.rounds.newest);
-    const proof = this.rounds.confirm(round);
-    if (proof !== null)
-      staleness.learn({ index: proof.commitIndex, asOfMs: proof.sentAtMs }, log.appliedIndex);
-    this.reads.confirm(this.rounds.confirmed);
-    this.#maybeStartReadRound();
-  }
-
-  /** One round at a time for reads; those that arrive meanwhile share the next. */
-  #maybeStartReadRound(): void {
-    if (this.#knowsCommits && this.reads.areWaitingForRound && !this.reads.areInFlight) this.#startRound();
-  }
-
   read(ctx: number): void {
-    this.#addRead({ kind: "local", ctx });
-  }
-
-  #addRead(origin: ReadOrigin): void {
-    this.reads.add(origin);
-    this.#maybeStartReadRound();
-  }
-
-  /** Only once an entry of our own term is committed do we know everything that is (paper §8). Reads wait for that. */
-  get #knowsCommits(): boolean {
-    return this.#node.log.commitIndex >= this.#electionIndex && this.#electionIndex > 0;
+    this.heartbeats.addRead({ kind: "local", ctx });
   }
 
   // ------------------------------------------------------------------ appending and committing
@@ -330,7 +257,7 @@ export class Leader {
     if (index <= log.commitIndex || log.termAt(index) !== term) return;
     for (const entry of log.between(log.commitIndex, index)) this.#uncommittedBytes -= entryBytes(entry);
     this.#node.commitTo(index);
-    this.#maybeStartReadRound();
+    this.heartbeats.maybeStartReadRound();
     this.#maybeLeaveJoint();
     if (this.#isRemovalCommitted) this.#leaveCluster();
   }
@@ -341,7 +268,7 @@ export class Leader {
     if (
       !isJoint(membership) ||
       membershipIndex > commitIndex ||
-      !this.#knowsCommits ||
+      !this.#node.knowsCommits ||
       this.#transfer !== null
     )
       return;

@@ -78,8 +78,13 @@ export class RaftLog {
     return this.#memberships.latest.index;
   }
 
+  /** The newest membership that is known to be committed, and every one after it: any of them may turn out to be the one that stays. */
+  get possibleMemberships(): readonly Membership[] {
+    return this.#memberships.since(this.#commitIndex);
+  }
+
   /** Every membership still known, oldest first. */
-  memberships(): Iterable<Membership> {
+  memberships(): readonly Membership[] {
     return this.#memberships.values();
   }
 

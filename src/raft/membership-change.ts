@@ -21,7 +21,7 @@ export function planChange(
   change: MembershipChange,
 ): ChangeOutcome {
   const { membership, membershipIndex, commitIndex } = node.log;
-  if (node.log.termAt(commitIndex) !== node.term) return { refused: "notReady" };
+  if (!node.knowsCommits) return { refused: "notReady" };
   if (membershipIndex > commitIndex || isJoint(membership)) return { refused: "changeInProgress" };
   const next = changed(membership, change);
   if (next === null) return { refused: "invalidChange" };

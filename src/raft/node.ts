@@ -42,6 +42,8 @@ export class RaftNode {
   #leader: NodeId | null = null;
   /** The driver's time at the newest input. */
   #nowMs = 0;
+  /** When the message in hand can have arrived at the earliest. */
+  unreadSinceMs = 0;
   /** As of the last tick. */
   leasesExist = false;
   /** The disk failed: this member makes no promise any more. */
@@ -99,12 +101,16 @@ export class RaftNode {
 
   /** Whether this member may campaign. Learners, the removed, the recovering and those without a disk may not. */
   get isPromotable(): boolean {
-    return (
-      this.#isTrustworthy &&
-      !this.isRemoved &&
-      isVoter(this.log.membership, this.id) &&
-      this.#isIn(this.log.membership)
-    );
+    return this.#isTrustworthy && !this.isRemoved && this.#isElector;
+  }
+
+  /**
+   * A voter of the membership in force; or of an earlier one, while nothing later is known to be committed: this member may be the only one
+   * that has the entry which removes it, and then nobody else can be elected to commit that (thesis §4.2.2). Its own vote does not count
+   * for it.
+   */
+  get #isElector(): boolean {
+    return this.log.possibleMemberships.some((known) => isVoter(known, this.id) && this.#isIn(known));
   }
 
   /**
@@ -132,6 +138,11 @@ export class RaftNode {
   /** A leader is alive as far as this member knows: an election now would only disturb (thesis §4.2.3). */
   get hearsLeader(): boolean {
     return this.#leader === this.id || (this.#leader !== null && this.timer.heardLeaderLately);
+  }
+
+  /** An entry of the current term is committed: only then does its leader know everything that is (paper §5.4.2, §8). */
+  get knowsCommits(): boolean {
+    return this.log.termAt(this.log.commitIndex) === this.term;
   }
 
   /** Waits anew for a leader. A sole voter has nobody to wait for. */
@@ -225,7 +236,13 @@ export class RaftNode {
 
   /** Somebody told us that the membership at `index` does not include us. Our own log knows better if it is newer. */
   heardOfRemoval(index: Index): void {
-    if (index <= this.log.membershipIndex || index <= this.#removedAt) return;
+    const { membership, membershipIndex } = this.log;
+    if (
+      index < membershipIndex ||
+      index <= this.#removedAt ||
+      (index === membershipIndex && this.#isIn(membership))
+    )
+      return;
     this.#removedAt = index;
     this.event({ kind: "removed", index });
   }

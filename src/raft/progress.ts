@@ -176,6 +176,12 @@ export class Progress {
     this.becomeProbe(barrier + 1);
   }
 
+  /** The index that the follower must hold in order to count again, once that is committed; 0 for none. */
+  recoveryIndex(commitIndex: Index): Index {
+    if (this.recoveryBarrier === null || commitIndex <= this.recoveryBarrier) return 0;
+    return this.recoveryBarrier + 1;
+  }
+
   #become(state: PeerStatus["state"]): void {
     this.#state = state;
     this.#isPaused = false;

@@ -59,6 +59,7 @@ export class RaftCore implements Transitions {
         this.#node.leasesExist = input.leasesExist;
         return this.#role.tick();
       case "message":
+        this.#node.unreadSinceMs = input.unreadSinceMs ?? input.nowMs;
         return this.#receive(input.message);
       case "propose":
         return this.#propose(input);
@@ -76,6 +77,9 @@ export class RaftCore implements Transitions {
         return this.#compact(input);
       case "snapshotInstalled":
         return this.#snapshotInstalled(input.meta);
+      case "snapshotFailed":
+        if (this.#role.role === "follower") this.#role.snapshotFailed(input.id);
+        return;
       case "snapshotSent":
         if (this.#role.role === "leader") this.#role.snapshotSent(input.to, input.ok);
         return;

@@ -57,7 +57,6 @@ export interface ClockEntry extends EntryBase {
 }
 
 export type Entry = CommandEntry | ElectionEntry | MembershipEntry | ClockEntry;
-export type EntryKind = Entry["kind"];
 
 /**
  * A member as the log knows it. The incarnation is drawn when its data folder is created: a wiped disk makes another member,

@@ -58,28 +58,41 @@ export class ClusterChecker {
     this.mark(event.kind);
     if (event.kind === "roleChanged" && event.role === "leader") this.#elected(member, event.term);
     if (event.kind !== "messageIgnored") return;
-    check(!/leads? this term|conflicts|decrease|contiguous|later term|do not have/.test(event.reason), () => `${member.id} ignored ${event.type}: ${event.reason}`);
+    check(
+      !/leads? this term|conflicts|decrease|contiguous|later term|do not have/.test(event.reason),
+      () => `${member.id} ignored ${event.type}: ${event.reason}`,
+    );
   }
 
   /** Election Safety; Leader Completeness. */
   #elected(member: TestMember, term: Term): void {
     const other = this.leaders.get(term);
-    check(other === undefined || other === member.id, () => `${other} and ${member.id} both led term ${term}`);
+    check(
+      other === undefined || other === member.id,
+      () => `${other} and ${member.id} both led term ${term}`,
+    );
     this.leaders.set(term, member.id);
     for (const entry of this.committed) this.#checkHas(member, entry);
   }
 
   #checkHas({ id, core }: TestMember, entry: Entry): void {
     if (entry.index < core.status.firstIndex - 1) return;
-    check(core.termAt(entry.index) === entry.term, () => `${id} leads without the committed ${describeEntry(entry)}`);
+    check(
+      core.termAt(entry.index) === entry.term,
+      () => `${id} leads without the committed ${describeEntry(entry)}`,
+    );
   }
 
-  /** Called with every message that leaves. A vote is given once per term, whatever was forgotten in between. */
+  /** Called with every message that leaves. A vote is given once per term, crashes or not; only rot can make a member forget one. */
   onSent(message: Message): void {
     if (message.type !== "voteReply" || !message.granted) return;
-    const key = `${message.from} in term ${message.term}`;
+    const { losses } = this.#network.member(message.from);
+    const key = `${message.from} in term ${message.term}${losses > 0 ? ` after loss ${losses}` : ""}`;
     const other = this.#votes.get(key);
-    check(other === undefined || other === message.to, () => `${key} voted for ${other} and for ${message.to}`);
+    check(
+      other === undefined || other === message.to,
+      () => `${key} voted for ${other} and for ${message.to}`,
+    );
     this.#votes.set(key, message.to);
   }
 
@@ -99,30 +112,46 @@ export class ClusterChecker {
       const disk = this.#network.members.get(id)?.disk;
       if (disk === undefined) return false;
       // Acknowledged, then lost: the acknowledgement may have been under way. What it took since its return must not count.
-      if (disk.recovering) return disk.lost.some(({ index, term }) => index === entry.index && term === entry.term);
-      return disk.base.last.index >= entry.index || disk.entries[entry.index - disk.base.last.index - 1]?.term === entry.term;
+      if (disk.recovering)
+        return disk.lost.some(({ index, term }) => index === entry.index && term === entry.term);
+      return (
+        disk.base.last.index >= entry.index ||
+        disk.entries[entry.index - disk.base.last.index - 1]?.term === entry.term
+      );
     };
-    check(hasQuorum(membership, holds), () => `${describeEntry(entry)} was committed without being durable on a quorum`);
+    check(
+      hasQuorum(membership, holds),
+      () => `${describeEntry(entry)} was committed without being durable on a quorum`,
+    );
   }
 
   /** State Machine Safety. */
   #applied({ id }: TestMember, entries: readonly Entry[]): void {
     for (const entry of entries) {
       const committed = this.committed[entry.index - 1];
-      check(committed !== undefined && describeEntry(committed) === describeEntry(entry), () => `${id} applied ${describeEntry(entry)}`);
+      check(
+        committed !== undefined && describeEntry(committed) === describeEntry(entry),
+        () => `${id} applied ${describeEntry(entry)}`,
+      );
     }
   }
 
   #read(member: TestMember, ctx: number, index: Index): void {
     const floor = this.#readFloors.get(`${member.id} ${ctx}`) ?? 0;
-    check(index >= floor, () => `${member.id} may read at ${index}, but ${floor} was committed when it asked`);
+    check(
+      index >= floor,
+      () => `${member.id} may read at ${index}, but ${floor} was committed when it asked`,
+    );
     this.mark(member.core.status.role === "leader" ? "leader read" : "follower read");
   }
 
   /** Cluster time never runs ahead of real time. */
   #stamps(entries: readonly Entry[]): void {
     for (const entry of entries) {
-      check(entry.clusterTime <= this.#network.nowMs, () => `${describeEntry(entry)} is stamped ${entry.clusterTime} at ${this.#network.nowMs}`);
+      check(
+        entry.clusterTime <= this.#network.nowMs,
+        () => `${describeEntry(entry)} is stamped ${entry.clusterTime} at ${this.#network.nowMs}`,
+      );
     }
   }
 
@@ -139,7 +168,10 @@ export class ClusterChecker {
       const [ours, theirs] = [a.core.entryAt(index), b.core.entryAt(index)];
       if (ours === undefined || theirs === undefined) throw new Error(`a log has a hole at ${index}`);
       matches ||= ours.term === theirs.term;
-      check(!matches || describeEntry(ours) === describeEntry(theirs), () => `${a.id} and ${b.id} match but differ at ${index}`);
+      check(
+        !matches || describeEntry(ours) === describeEntry(theirs),
+        () => `${a.id} and ${b.id} match but differ at ${index}`,
+      );
     }
   }
 }

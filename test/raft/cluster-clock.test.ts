@@ -60,7 +60,9 @@ test.each([
   { name: "one given 59.999 s ago", leasesExist: true, lastGraceAt: 40_001, graceMs: 0 },
   { name: "one given a minute ago", leasesExist: true, lastGraceAt: 40_000, graceMs: 2000 },
 ])("grace of an election: $name", ({ leasesExist, lastGraceAt, graceMs }) => {
-  expect(electionGraceMs(defaultRaftConfig, { leasesExist, lastStampMs: 100_000, lastGraceAt })).toBe(graceMs);
+  expect(electionGraceMs(defaultRaftConfig, { leasesExist, lastStampMs: 100_000, lastGraceAt })).toBe(
+    graceMs,
+  );
 });
 
 test.each([

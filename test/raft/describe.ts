@@ -95,7 +95,9 @@ function describeEvent(id: NodeId, term: Term, event: RaftEvent): string {
     case "roleChanged":
       return `${id}@${event.term} ⇨ ${event.role}: ${event.reason}`;
     case "leaderChanged":
-      return event.leader === null ? `${id}@${event.term} knows no leader` : `${id}@${event.term} knows ${event.leader} as leader`;
+      return event.leader === null
+        ? `${id}@${event.term} knows no leader`
+        : `${id}@${event.term} knows ${event.leader} as leader`;
     case "votedFor":
       return `${id}@${event.term} votes for ${event.candidate}`;
     case "membershipChanged":
@@ -119,7 +121,11 @@ function describeEvent(id: NodeId, term: Term, event: RaftEvent): string {
 
 export function describeStatus(status: RaftStatus): string[] {
   const { id, role, term, leader, commitIndex, appliedIndex, durableIndex, firstIndex, lastIndex } = status;
-  const flags = [status.recovering && " recovering", status.removed && " removed", status.storageFailed && " storage-failed"].filter(Boolean);
+  const flags = [
+    status.recovering && " recovering",
+    status.removed && " removed",
+    status.storageFailed && " storage-failed",
+  ].filter(Boolean);
   const head = `${id}@${term} ${role} leader=${leader} log=${firstIndex}..${lastIndex} durable=${durableIndex} commit=${commitIndex} applied=${appliedIndex}${flags.join("")}`;
   const peers = status.peers.map(
     (peer) =>

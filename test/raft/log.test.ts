@@ -16,7 +16,11 @@ function membershipEntry(index: number, term: Term, membership: Membership): Ent
 
 /** Entries of these terms from index 1 on. */
 function logOf(...terms: Term[]): RaftLog {
-  return new RaftLog({ base: emptyBase, entries: terms.map((term, i) => command(i + 1, term)), appliedIndex: 0 });
+  return new RaftLog({
+    base: emptyBase,
+    entries: terms.map((term, i) => command(i + 1, term)),
+    appliedIndex: 0,
+  });
 }
 
 /** The same, with everything up to `base` compacted. */
@@ -50,8 +54,11 @@ test("findByTerm agrees with looking at every entry", () => {
     const log = base === 0 ? logOf(...terms) : compactedLog(base, ...terms);
     for (let index = base; index <= 10; index += 1) {
       for (let term = terms[base] ?? 0; term <= 10; term += 1) {
-        const known = terms.map((entryTerm, i) => ({ entryTerm, index: i + 1 })).filter((entry) => entry.index >= base);
-        const expected = known.findLast((entry) => entry.index <= index && entry.entryTerm <= term)?.index ?? base;
+        const known = terms
+          .map((entryTerm, i) => ({ entryTerm, index: i + 1 }))
+          .filter((entry) => entry.index >= base);
+        const expected =
+          known.findLast((entry) => entry.index <= index && entry.entryTerm <= term)?.index ?? base;
         expect(log.findByTerm(index, term), `base ${base}, ${index}@${term}`).toBe(expected);
       }
     }
@@ -92,7 +99,13 @@ test("the base of a compacted log knows the membership, the time and the grace t
   ];
   const log = new RaftLog({ base: emptyBase, entries, appliedIndex: 4 });
   const base = log.compactTo(3);
-  expect(base).toEqual({ last: { term: 2, index: 3 }, clusterTime: 80, membership: first, membershipIndex: 1, lastGraceAt: 70 });
+  expect(base).toEqual({
+    last: { term: 2, index: 3 },
+    clusterTime: 80,
+    membership: first,
+    membershipIndex: 1,
+    lastGraceAt: 70,
+  });
   expect(log.lastGraceAt).toBe(90);
   const restarted = new RaftLog({ base, entries: entries.slice(3), appliedIndex: 3 });
   expect([restarted.membership, restarted.lastGraceAt, restarted.lastClusterTime]).toEqual([first, 90, 90]);

@@ -28,7 +28,15 @@ function command(index: number, term: Term): Entry {
 }
 
 function append(options: Partial<Append>): Append {
-  return { ...stranger, type: "append", term: 2, previous: { term: 1, index: 1 }, entries: [], commit: 0, ...options };
+  return {
+    ...stranger,
+    type: "append",
+    term: 2,
+    previous: { term: 1, index: 1 },
+    entries: [],
+    commit: 0,
+    ...options,
+  };
 }
 
 function vote(options: Partial<Vote>): Vote {
@@ -36,11 +44,17 @@ function vote(options: Partial<Vote>): Vote {
 }
 
 /** Delivers a message, completes all writes, and returns the messages of that type that this brought about. */
-function replies<T extends MessageType>(network: RaftNetwork, message: Message, type: T): Extract<Message, { type: T }>[] {
+function replies<T extends MessageType>(
+  network: RaftNetwork,
+  message: Message,
+  type: T,
+): Extract<Message, { type: T }>[] {
   network.takeInFlight();
   network.deliver(message);
   network.store(message.to);
-  return network.takeInFlight().filter((reply): reply is Extract<Message, { type: T }> => reply.type === type);
+  return network
+    .takeInFlight()
+    .filter((reply): reply is Extract<Message, { type: T }> => reply.type === type);
 }
 
 function reply(network: RaftNetwork, message: Append): AppendReply | undefined {
@@ -61,7 +75,14 @@ function termsOf(network: RaftNetwork, id: NodeId): Term[] {
 test("a member that hears of a later term follows in it (paper §5.1)", () => {
   const network = newCluster("n1", "n2", "n3");
   network.elect("n1");
-  network.deliver({ ...stranger, type: "heartbeatReply", term: 7, round: 1, appliedIndex: 0, recovering: false });
+  network.deliver({
+    ...stranger,
+    type: "heartbeatReply",
+    term: 7,
+    round: 1,
+    appliedIndex: 0,
+    recovering: false,
+  });
   expect(network.core("n1").status).toMatchObject({ role: "follower", term: 7, vote: null });
 });
 
@@ -119,7 +140,7 @@ test.each([1, 2, 3, 4, 5, 6, 7])("a majority of %i voters elects, and no fewer d
     return network.core("n1").status.role;
   };
   expect(attempt(quorum)).toBe("leader");
-  if (quorum > 1) expect(attempt(quorum - 1)).toBe("preCandidate");
+  expect(quorum === 1 || attempt(quorum - 1) === "preCandidate").toBe(true);
 });
 
 test("one vote a term, first come, first served, and the same candidate again (paper §5.2)", () => {
@@ -157,7 +178,8 @@ test("a vote survives a crash only if it was given: never sent before it is dura
 test("a candidate that hears the leader of its term follows it (paper §5.2)", () => {
   const network = newCluster("n1", "n2", "n3");
   for (let i = 0; i < 10; i += 1) network.tick("n1");
-  for (let wave = 0; wave < 2; wave += 1) for (const message of network.takeInFlight()) network.deliver(message);
+  for (let wave = 0; wave < 2; wave += 1)
+    for (const message of network.takeInFlight()) network.deliver(message);
   expect(network.core("n1").status).toMatchObject({ role: "candidate", term: 2 });
   network.deliver(append({}));
   expect(network.core("n1").status).toMatchObject({ role: "follower", term: 2, leader: "n2" });
@@ -221,22 +243,47 @@ test("a leader's own copy counts only when its disk has it (paper §5.3, Figure 
 
 test("an append is accepted only if the log has its previous entry (paper §5.3, Log Matching)", () => {
   const network = followerWithLog(4, 1, 2);
-  expect(reply(network, append({ term: 4, previous: { term: 2, index: 3 } }))).toMatchObject({ accepted: true, index: 3 });
-  expect(reply(network, append({ term: 4, previous: { term: 3, index: 3 } }))).toMatchObject({ accepted: false });
-  expect(reply(network, append({ term: 4, previous: { term: 4, index: 9 } }))).toMatchObject({ accepted: false, index: 3, hintTerm: 2 });
+  expect(reply(network, append({ term: 4, previous: { term: 2, index: 3 } }))).toMatchObject({
+    accepted: true,
+    index: 3,
+  });
+  expect(reply(network, append({ term: 4, previous: { term: 3, index: 3 } }))).toMatchObject({
+    accepted: false,
+  });
+  expect(reply(network, append({ term: 4, previous: { term: 4, index: 9 } }))).toMatchObject({
+    accepted: false,
+    index: 3,
+    hintTerm: 2,
+  });
 });
 
 test.each([
   { name: "nothing", entries: [], terms: [1, 1, 2, 2], match: 2 },
   { name: "what is there", entries: [command(3, 2)], terms: [1, 1, 2, 2], match: 3 },
-  { name: "the whole rest and more", entries: [command(3, 2), command(4, 2), command(5, 4)], terms: [1, 1, 2, 2, 4], match: 5 },
+  {
+    name: "the whole rest and more",
+    entries: [command(3, 2), command(4, 2), command(5, 4)],
+    terms: [1, 1, 2, 2, 4],
+    match: 5,
+  },
   { name: "a conflict in the middle", entries: [command(3, 3)], terms: [1, 1, 3], match: 3 },
-  { name: "a conflict at the end", entries: [command(3, 2), command(4, 3), command(5, 4)], terms: [1, 1, 2, 3, 4], match: 5 },
-])("an append of $name cuts only what conflicts (paper §5.3, AppendEntries 3 and 4)", ({ entries, terms, match }) => {
-  const network = followerWithLog(4, 1, 2, 2);
-  expect(reply(network, append({ term: 4, previous: { term: 1, index: 2 }, entries }))).toMatchObject({ accepted: true, index: match });
-  expect(termsOf(network, "n1")).toEqual(terms);
-});
+  {
+    name: "a conflict at the end",
+    entries: [command(3, 2), command(4, 3), command(5, 4)],
+    terms: [1, 1, 2, 3, 4],
+    match: 5,
+  },
+])(
+  "an append of $name cuts only what conflicts (paper §5.3, AppendEntries 3 and 4)",
+  ({ entries, terms, match }) => {
+    const network = followerWithLog(4, 1, 2, 2);
+    expect(reply(network, append({ term: 4, previous: { term: 1, index: 2 }, entries }))).toMatchObject({
+      accepted: true,
+      index: match,
+    });
+    expect(termsOf(network, "n1")).toEqual(terms);
+  },
+);
 
 test("a follower commits no further than the message reaches (paper §5.3, AppendEntries 5)", () => {
   const network = followerWithLog(4, 1, 2, 2);
@@ -301,7 +348,17 @@ test("entries of earlier terms are committed only with one of the leader's own (
     for (const message of fresh.takeInFlight(({ type }) => type !== "append")) fresh.deliver(message);
   }
   for (const from of ["n2", "n3"]) {
-    fresh.deliver({ from, to: "n1", type: "appendReply", term: 4, previousIndex: 1, accepted: true, index: 2, hintTerm: 0, recovering: false });
+    fresh.deliver({
+      from,
+      to: "n1",
+      type: "appendReply",
+      term: 4,
+      previousIndex: 1,
+      accepted: true,
+      index: 2,
+      hintTerm: 0,
+      recovering: false,
+    });
   }
   expect(fresh.core("n1").status).toMatchObject({ role: "leader", commitIndex: 0 });
 });
@@ -314,7 +371,8 @@ test("repeating any message changes nothing (paper §5.5)", () => {
     for (let i = 0; i < 10; i += 1) network.tick("n1");
     for (let wave = 0; wave < 30; wave += 1) {
       for (const id of network.members.keys()) network.store(id);
-      for (const message of network.takeInFlight()) for (let i = 0; i < copies; i += 1) network.deliver(message);
+      for (const message of network.takeInFlight())
+        for (let i = 0; i < copies; i += 1) network.deliver(message);
     }
     return [...network.members.values()].map(({ core }) => core.status);
   };

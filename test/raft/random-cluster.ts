@@ -188,13 +188,24 @@ export class RandomCluster {
   #propose(member: TestMember): void {
     this.#ctx += 1;
     const payload = text(`put ${this.#ctx} ${"x".repeat(this.#below(50))}`);
-    this.network.step(member.id, { kind: "propose", nowMs: this.network.nowMs, ctx: this.#ctx, payload, ifTerm: null });
+    this.network.step(member.id, {
+      kind: "propose",
+      nowMs: this.network.nowMs,
+      ctx: this.#ctx,
+      payload,
+      ifTerm: null,
+    });
   }
 
   #read(member: TestMember): void {
     this.#ctx += 1;
     this.checker.readAsked(member.id, this.#ctx);
-    this.network.step(member.id, { kind: "read", nowMs: this.network.nowMs, ctx: this.#ctx, id: `${member.id} ${this.#ctx}` });
+    this.network.step(member.id, {
+      kind: "read",
+      nowMs: this.network.nowMs,
+      ctx: this.#ctx,
+      id: `${member.id} ${this.#ctx}`,
+    });
   }
 
   #crash(member: TestMember): void {
@@ -233,7 +244,8 @@ export class RandomCluster {
     const leader = this.#anyLeader();
     if (leader === undefined) return;
     const change = this.#drawChange(leader);
-    if (change !== undefined) this.network.step(leader.id, { kind: "changeMembership", nowMs: this.network.nowMs, ctx: 0, change });
+    if (change !== undefined)
+      this.network.step(leader.id, { kind: "changeMembership", nowMs: this.network.nowMs, ctx: 0, change });
   }
 
   #drawChange({ core }: TestMember): MembershipChange | undefined {
@@ -248,12 +260,19 @@ export class RandomCluster {
   #addition(): MembershipChange {
     const id = `n${this.network.members.size + 1}`;
     this.network.add(id);
-    return { kind: "addLearner", id, incarnation: incarnationOf(id), peerUrl: `peer://${id}`, clientUrl: `client://${id}` };
+    return {
+      kind: "addLearner",
+      id,
+      incarnation: incarnationOf(id),
+      peerUrl: `peer://${id}`,
+      clientUrl: `client://${id}`,
+    };
   }
 
   #transfer(): void {
     const { leader } = this.network;
-    if (leader !== undefined) this.network.step(leader.id, { kind: "transfer", nowMs: this.network.nowMs, to: null });
+    if (leader !== undefined)
+      this.network.step(leader.id, { kind: "transfer", nowMs: this.network.nowMs, to: null });
   }
 
   #streamLost(member: TestMember): void {
@@ -266,7 +285,7 @@ export class RandomCluster {
     if ([...this.network.members.values()].some(({ disk }) => disk.recovering)) return;
     if (member.core.status.membership.voters.length < 3) return;
     this.network.crash(member.id);
-    this.network.loseMemory(member.id, { entries: this.#below(20) });
+    this.network.loseMemory(member.id, this.#below(20));
     this.checker.mark("rot");
   }
 
@@ -292,7 +311,8 @@ export class RandomCluster {
     this.network.tickAll();
     for (let wave = 0; wave < 4; wave += 1) {
       for (const id of this.network.members.keys()) this.network.store(id);
-      for (const member of this.network.members.values()) if (member.fetching !== null) this.network.install(member.id);
+      for (const member of this.network.members.values())
+        if (member.fetching !== null) this.network.install(member.id);
       for (const message of this.network.takeInFlight()) this.network.deliver(message);
     }
   }
@@ -311,7 +331,9 @@ export class RandomCluster {
   /** Too few voters remember their promises: then it is right that nothing happens. */
   #mustWait(): boolean {
     const remembers = (id: NodeId): boolean => !this.network.member(id).disk.recovering;
-    return [...this.network.members.values()].some(({ core }) => !hasQuorum(core.status.membership, remembers));
+    return [...this.network.members.values()].some(
+      ({ core }) => !hasQuorum(core.status.membership, remembers),
+    );
   }
 
   /** Good weather must let writes through, too. */

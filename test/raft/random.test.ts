@@ -18,17 +18,36 @@ function runSeed(seed: number): RandomCluster {
     cluster.settle();
     return cluster;
   } catch (cause) {
-    throw new Error(`seed=${seed}; replay with RAFT_SEED=${seed} RAFT_STEPS=${steps} npm run unit -- raft/random`, { cause });
+    throw new Error(
+      `seed=${seed}; replay with RAFT_SEED=${seed} RAFT_STEPS=${steps} npm run unit -- raft/random`,
+      { cause },
+    );
   }
 }
 
-test("whatever the weather, members never disagree, and in good weather they go on (paper Figure 3)", { timeout: 600_000 }, () => {
-  const marks = new Map<string, number>();
-  for (let seed = first; seed <= last; seed += 1) {
-    for (const [name, count] of runSeed(seed).checker.marks) marks.set(name, (marks.get(name) ?? 0) + count);
-  }
-  if (only !== undefined) return;
-  // A test that never meets the rare cases is blind for them.
-  const rare = ["truncated", "crash", "rot", "recovered", "snapshot fetched", "membershipChanged", "removed", "transferStarted", "leader read", "follower read"];
-  expect(rare.filter((name) => !marks.has(name))).toEqual([]);
-});
+test(
+  "whatever the weather, members never disagree, and in good weather they go on (paper Figure 3)",
+  { timeout: 600_000 },
+  () => {
+    const marks = new Map<string, number>();
+    for (let seed = first; seed <= last; seed += 1) {
+      for (const [name, count] of runSeed(seed).checker.marks)
+        marks.set(name, (marks.get(name) ?? 0) + count);
+    }
+    if (only !== undefined) return;
+    // A test that never meets the rare cases is blind for them.
+    const rare = [
+      "truncated",
+      "crash",
+      "rot",
+      "recovered",
+      "snapshot fetched",
+      "membershipChanged",
+      "removed",
+      "transferStarted",
+      "leader read",
+      "follower read",
+    ];
+    expect(rare.filter((name) => !marks.has(name))).toEqual([]);
+  },
+);

@@ -88,20 +88,31 @@ class Script {
       case "settle":
         return this.#telling("brief", () => network.settle());
       case "propose":
-        return network.step(id, { kind: "propose", nowMs, ctx: 0, payload: text(words.slice(1).join(" ")), ifTerm: null });
+        return network.step(id, {
+          kind: "propose",
+          nowMs,
+          ctx: 0,
+          payload: text(words.slice(1).join(" ")),
+          ifTerm: null,
+        });
       case "read":
         this.#count += 1;
         return network.step(id, { kind: "read", nowMs, ctx: this.#count, id: `${id}-read-${this.#count}` });
       case "transfer":
         return network.step(id, { kind: "transfer", nowMs, to: second ?? null });
       case "change":
-        return network.step(id, { kind: "changeMembership", nowMs, ctx: 0, change: changeOf(words.slice(1)) });
+        return network.step(id, {
+          kind: "changeMembership",
+          nowMs,
+          ctx: 0,
+          change: changeOf(words.slice(1)),
+        });
       case "crash":
         return network.crash(id, Number(second ?? 0));
       case "restart":
         return network.restart(id);
       case "forget":
-        return network.loseMemory(id, { entries: Number(second) });
+        return network.loseMemory(id, Number(second));
       case "stream-lost":
         return network.step(id, { kind: "streamLost", nowMs, id: second ?? "" });
       case "unreachable":
@@ -138,9 +149,13 @@ class Script {
     const term = Number(words.find((word) => word.startsWith("term="))?.slice(5) ?? terms.at(-1) ?? 1);
     const { membership } = this.#network.core(id).status;
     const first: Entry = { kind: "membership", term: 1, index: 1, clusterTime: 0, membership };
-    const rest = terms.map(
-      (entryTerm, i): Entry => ({ kind: "command", term: entryTerm, index: i + 2, clusterTime: 0, payload: text(`old ${i + 2}`) }),
-    );
+    const rest = terms.map((entryTerm, i): Entry => ({
+      kind: "command",
+      term: entryTerm,
+      index: i + 2,
+      clusterTime: 0,
+      payload: text(`old ${i + 2}`),
+    }));
     this.#network.add(id, [first, ...rest], { term, vote: null });
   }
 
@@ -158,7 +173,9 @@ class Script {
   }
 
   #drop(words: readonly string[]): void {
-    const lost = this.#network.takeInFlight(filter(words)).map(({ from, to, type }) => `${from}→${to} ${type}`);
+    const lost = this.#network
+      .takeInFlight(filter(words))
+      .map(({ from, to, type }) => `${from}→${to} ${type}`);
     const counts = new Map(lost.map((what) => [what, lost.filter((other) => other === what).length]));
     const shown = [...counts].map(([what, count]) => (count > 1 ? `${what} ×${count}` : what));
     if (shown.length > 0) this.#lines.push(`lost: ${shown.join(", ")}`);
@@ -194,13 +211,20 @@ class Script {
 
 function filter(words: readonly string[]): (message: Message) => boolean {
   const wanted = words.map((word) => word.split("="));
-  return (message) => wanted.every(([key, value]) => (message as unknown as Record<string, string>)[key ?? ""] === value);
+  return (message) =>
+    wanted.every(([key, value]) => (message as unknown as Record<string, string>)[key ?? ""] === value);
 }
 
 function changeOf([kind, id = ""]: readonly string[]): MembershipChange {
   if (kind === "addLearner") {
     const [member] = membershipOf([id]).members;
-    return { kind, id, incarnation: incarnationOf(id), peerUrl: member?.peerUrl ?? "", clientUrl: member?.clientUrl ?? "" };
+    return {
+      kind,
+      id,
+      incarnation: incarnationOf(id),
+      peerUrl: member?.peerUrl ?? "",
+      clientUrl: member?.clientUrl ?? "",
+    };
   }
   if (kind === "promote" || kind === "remove") return { kind, id };
   throw new Error(`no change "${kind}"`);

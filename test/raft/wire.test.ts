@@ -2,23 +2,39 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Message, MessageType } from "../../src/raft/messages.ts";
 import type { Entry, EntryId, Membership, SnapshotMeta } from "../../src/raft/types.ts";
-import { entryFromArray, entryToArray, membershipFromArray, membershipToArray, messageFromArray, messageToArray } from "../../src/raft/wire.ts";
+import {
+  entryFromArray,
+  entryToArray,
+  membershipFromArray,
+  membershipToArray,
+  messageFromArray,
+  messageToArray,
+} from "../../src/raft/wire.ts";
 import { WireError } from "../../src/raft/wire-reader.ts";
 import { membershipOf } from "../support/raft-network.ts";
 
 const number = fc.nat(Number.MAX_SAFE_INTEGER);
 const positive = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const name = fc.string({ minLength: 1, maxLength: 20 });
-const entryId: fc.Arbitrary<EntryId> = fc.oneof(fc.constant({ term: 0, index: 0 }), fc.record({ term: positive, index: positive }));
+const entryId: fc.Arbitrary<EntryId> = fc.oneof(
+  fc.constant({ term: 0, index: 0 }),
+  fc.record({ term: positive, index: positive }),
+);
 
 const membership: fc.Arbitrary<Membership> = fc
   .uniqueArray(name, { minLength: 1, maxLength: 6 })
   .chain((ids) =>
-    fc.record({ voterCount: fc.integer({ min: 1, max: ids.length }), outgoing: fc.subarray(ids) }).map(({ voterCount, outgoing }) => {
-      const voters = ids.slice(0, voterCount);
-      const learners = ids.slice(voterCount).filter((id) => !outgoing.includes(id));
-      return { ...membershipOf(voters, ids.slice(voterCount)), learners: learners.toSorted(), outgoing: outgoing.toSorted() };
-    }),
+    fc
+      .record({ voterCount: fc.integer({ min: 1, max: ids.length }), outgoing: fc.subarray(ids) })
+      .map(({ voterCount, outgoing }) => {
+        const voters = ids.slice(0, voterCount);
+        const learners = ids.slice(voterCount).filter((id) => !outgoing.includes(id));
+        return {
+          ...membershipOf(voters, ids.slice(voterCount)),
+          learners: learners.toSorted(),
+          outgoing: outgoing.toSorted(),
+        };
+      }),
   );
 
 const position = { term: positive, index: positive, clusterTime: number };
@@ -45,7 +61,13 @@ const bodies: { [T in MessageType]: fc.Arbitrary<Extract<Message, { type: T }>> 
   preVoteReply: fc.record({ type: fc.constant("preVoteReply"), ...head, granted: boolean }),
   vote: fc.record({ type: fc.constant("vote"), ...head, last: entryId, transfer: boolean }),
   voteReply: fc.record({ type: fc.constant("voteReply"), ...head, granted: boolean }),
-  append: fc.record({ type: fc.constant("append"), ...head, previous: entryId, entries: fc.array(entry, { maxLength: 4 }), commit: number }),
+  append: fc.record({
+    type: fc.constant("append"),
+    ...head,
+    previous: entryId,
+    entries: fc.array(entry, { maxLength: 4 }),
+    commit: number,
+  }),
   appendReply: fc.record({
     type: fc.constant("appendReply"),
     ...head,
@@ -64,17 +86,32 @@ const bodies: { [T in MessageType]: fc.Arbitrary<Extract<Message, { type: T }>> 
     round: number,
     recoveryIndex: number,
   }),
-  heartbeatReply: fc.record({ type: fc.constant("heartbeatReply"), ...head, round: number, appliedIndex: number, recovering: boolean }),
+  heartbeatReply: fc.record({
+    type: fc.constant("heartbeatReply"),
+    ...head,
+    round: number,
+    appliedIndex: number,
+    recovering: boolean,
+  }),
   snapshotOffer: fc.record({ type: fc.constant("snapshotOffer"), ...head, meta }),
   timeoutNow: fc.record({ type: fc.constant("timeoutNow"), ...head, last: entryId }),
   readIndex: fc.record({ type: fc.constant("readIndex"), ...head, id: name }),
-  readIndexReply: fc.record({ type: fc.constant("readIndexReply"), ...head, id: name, index: fc.option(number) }),
+  readIndexReply: fc.record({
+    type: fc.constant("readIndexReply"),
+    ...head,
+    id: name,
+    index: fc.option(number),
+  }),
   removed: fc.record({ type: fc.constant("removed"), ...head, membershipIndex: positive }),
 };
 const message: fc.Arbitrary<Message> = fc.oneof(...Object.values(bodies));
 
 test("entries, memberships and all messages survive the way there and back", () => {
-  const survives = <T>(values: fc.Arbitrary<T>, toArray: (value: T) => unknown[], fromArray: (array: unknown) => T): void => {
+  const survives = <T>(
+    values: fc.Arbitrary<T>,
+    toArray: (value: T) => unknown[],
+    fromArray: (array: unknown) => T,
+  ): void => {
     const property = fc.property(values, (value) => {
       expect(fromArray(toArray(value))).toEqual(value);
     });
@@ -97,22 +134,26 @@ test("a message with a field too few or too many is refused", () => {
 
 test("whatever arrives, it is either read or refused with a WireError", () => {
   const junk = fc.anything({ withBigInt: true, withTypedArray: true });
+  const outcomeOf = (read: () => unknown): string => {
+    try {
+      read();
+      return "read";
+    } catch (error) {
+      return error instanceof WireError ? "refused" : String(error);
+    }
+  };
   fc.assert(
     fc.property(message, fc.nat(12), junk, (value, at, replacement) => {
       const array = messageToArray(value);
       array[at % array.length] = replacement;
-      try {
-        messageFromArray(array);
-      } catch (error) {
-        expect(error).toBeInstanceOf(WireError);
-      }
+      expect(["read", "refused"]).toContain(outcomeOf(() => messageFromArray(array)));
     }),
     { numRuns: 2000 },
   );
   fc.assert(
     fc.property(junk, (value) => {
-      expect(() => messageFromArray(value)).toThrow(WireError);
-      expect(() => entryFromArray(value)).toThrow(WireError);
+      expect(outcomeOf(() => messageFromArray(value))).toBe("refused");
+      expect(outcomeOf(() => entryFromArray(value))).toBe("refused");
     }),
   );
 });
@@ -122,11 +163,23 @@ test.each([
   ["an unknown kind", [99, "n1", "n2", 1], "99 is no kind of message"],
   ["a negative term", [10, "n1", "n2", -1, "id"], "field 3 of message must be an integer of at least 0"],
   ["a fraction", [12, "n1", "n2", 1, 1.5], "field 4 of message must be an integer of at least 1"],
-  ["a number beyond what is exact", [12, "n1", "n2", 1, 2 ** 53], "field 4 of message must be an integer of at least 1"],
+  [
+    "a number beyond what is exact",
+    [12, "n1", "n2", 1, 2 ** 53],
+    "field 4 of message must be an integer of at least 1",
+  ],
   ["a big integer", [12, "n1", "n2", 1n, 1], "field 3 of message must be an integer of at least 0"],
   ["no sender", [10, "", "n2", 1, "id"], "field 1 of message must not be empty"],
-  ["an index without a term", [9, "n1", "n2", 1, 0, 5], "field 5 of message must be zero exactly if the term is"],
-  ["an entry of term 0", [4, "n1", "n2", 1, 0, 0, [[3, 0, 1, 0]], 0], "field 1 of entry must be an integer of at least 1"],
+  [
+    "an index without a term",
+    [9, "n1", "n2", 1, 0, 5],
+    "field 5 of message must be zero exactly if the term is",
+  ],
+  [
+    "an entry of term 0",
+    [4, "n1", "n2", 1, 0, 0, [[3, 0, 1, 0]], 0],
+    "field 1 of entry must be an integer of at least 1",
+  ],
   ["text for bytes", [4, "n1", "n2", 1, 0, 0, [[0, 1, 1, 0, "x"]], 0], "field 4 of entry must be bytes"],
 ])("%s is refused in a sentence", (_, value, sentence) => {
   expect(() => messageFromArray(value)).toThrow(new WireError(sentence));
@@ -134,9 +187,31 @@ test.each([
 
 test.each([
   ["a voter that nobody describes", [["n1"], [], [], []]],
-  ["a member without a place", [["n1"], [], [], [["n1", "i", "", ""], ["n2", "i", "", ""]]]],
+  [
+    "a member without a place",
+    [
+      ["n1"],
+      [],
+      [],
+      [
+        ["n1", "i", "", ""],
+        ["n2", "i", "", ""],
+      ],
+    ],
+  ],
   ["a voter that is a learner", [["n1"], [], ["n1"], [["n1", "i", "", ""]]]],
-  ["ids out of order", [["n2", "n1"], [], [], [["n1", "i", "", ""], ["n2", "i", "", ""]]]],
+  [
+    "ids out of order",
+    [
+      ["n2", "n1"],
+      [],
+      [],
+      [
+        ["n1", "i", "", ""],
+        ["n2", "i", "", ""],
+      ],
+    ],
+  ],
   ["an id twice", [["n1", "n1"], [], [], [["n1", "i", "", ""]]]],
   ["learners and no voter", [[], [], ["n1"], [["n1", "i", "", ""]]]],
 ])("a membership with %s is refused", (_, array) => {
