@@ -10,7 +10,7 @@ import { StartError } from "./config/config-error.ts";
 import { showAddress, type Address } from "./config/option-kinds.ts";
 import { flagOf, type Config, type OptionName } from "./config/options.ts";
 import { readConfig } from "./config/read-config.ts";
-import { readConfigFile, readSecret } from "./config/read-file.ts";
+import { readConfigFile, readSecret, readTokensFile } from "./config/read-file.ts";
 import { createHttpServer, type HttpServer } from "./http/http-server.ts";
 import { createLogger, type Logger, type RootLogger } from "./observability/logger.ts";
 import { Metrics } from "./observability/metrics.ts";
@@ -24,6 +24,7 @@ import { every, nodeClock, nodeScheduler } from "./replica/node-runtime.ts";
 import { PromisedMember } from "./replica/promised-member.ts";
 import { Replica } from "./replica/replica.ts";
 import { defaultReplicaSettings, type ReplicaSettings } from "./replica/settings.ts";
+import { NodeDiskRoom } from "./storage/disk-room.ts";
 import { openMemberStorage, type OpenedStorage } from "./storage/open-member.ts";
 import { StorageRefusal } from "./storage/refusal.ts";
 import { HttpPeerNetwork } from "./transport/http-peer-network.ts";
@@ -77,6 +78,7 @@ export async function startMember(given: Config, logger: Logger): Promise<Runnin
   if (id === null) throw new StartError("--id is missing.");
   const config = { ...given, id };
   const secret = config.peerSecretFile === null ? null : readSecret(config.peerSecretFile);
+  const tokens = config.authTokensFile === null ? null : readTokensFile(config.authTokensFile);
   const storage = await openStorage(config);
   try {
     mustHaveCluster(config, storage);
@@ -84,6 +86,7 @@ export async function startMember(given: Config, logger: Logger): Promise<Runnin
     const metrics = new Metrics({ member: id, version });
     const network = new HttpPeerNetwork({
       self: { id, incarnation: storage.identity.incarnation, version },
+      clusterId: storage.identity.clusterId,
       listen: config.peerListen,
       peers: config.members,
       secret,
@@ -94,6 +97,7 @@ export async function startMember(given: Config, logger: Logger): Promise<Runnin
       logger: logger.child({ component: "http" }),
       metrics,
       memberId: id,
+      tokens,
       watchLimits: { streamsMax: config.watchesMax },
       admissionLimits: { requestsMax: config.requestsMax, reserved: Math.floor(config.requestsMax / 5) },
     });
@@ -147,7 +151,7 @@ class MemberLife implements RunningMember {
       throw error;
     });
     const urls = advertisedUrls(config, { client: client.port, peer: peer.port });
-    const join = config.join === null ? null : new JoinClient(config.join);
+    const join = config.join === null ? null : new JoinClient(config.join, joinToken(config));
     const self = { id: config.id, ...urls };
     const bootstrap = new Bootstrap({
       memberId: config.id,
@@ -219,6 +223,7 @@ class MemberLife implements RunningMember {
       clock: nodeClock,
       scheduler: nodeScheduler,
       random: Math.random,
+      room: new NodeDiskRoom(config.data, config.diskReserveBytes),
     };
     const { clusterId, incarnation } = identity;
     const settings = settingsOf(config);
@@ -291,7 +296,9 @@ class MemberLife implements RunningMember {
     const replica = this.#replica;
     const startedMs = nodeClock.monotonicMs();
     this.#bootstrap.stop();
-    // Requests first, while this member can still serve them; then leadership, then the peers, and the disk last.
+    // Leadership first, so that no request waits for an election; then the requests, the peers, and the disk last.
+    http.setStopping();
+    if (replica !== null) await new Promise<void>((resolve) => replica.handOver(resolve));
     await http.stop(config.shutdownMs / 2);
     if (replica !== null) await new Promise<void>((resolve) => replica.stop(resolve));
     this.#stopTicks();
@@ -325,6 +332,10 @@ async function open<T>(
       cause: error,
     });
   }
+}
+
+function joinToken({ joinTokenFile }: Config): string | null {
+  return joinTokenFile === null ? null : readSecret(joinTokenFile, "token file");
 }
 
 async function openStorage(config: Config & { readonly id: string }): Promise<OpenedStorage> {
@@ -388,6 +399,9 @@ function settingsOf(config: Config): ReplicaSettings {
     flushIntervalMs: config.flushIntervalMs,
     retainEntries: config.retainEntries,
     diskStallMs: config.diskStallMs,
+    diskSlowMs: config.diskSlowMs,
+    diskSoftBytes: config.diskSoftBytes,
+    diskReserveBytes: config.diskReserveBytes,
     pendingWritesMax: config.pendingWritesMax,
   };
 }

@@ -63,7 +63,7 @@ export class RollcallError extends Error {
     super(message, { cause: details.cause });
     this.name = "RollcallError";
     this.code = code;
-    this.outcome = details.outcome ?? "not_applied";
+    this.outcome = details.outcome ?? (code === "commit_timeout" ? "unknown" : "not_applied");
     this.retryAfterMs = details.retryAfterMs ?? null;
     this.errors = details.errors ?? [];
     this.currentRevision = details.currentRevision ?? null;

@@ -98,7 +98,14 @@ function commandFields(command: Command): readonly unknown[] {
     case "renewOne":
       return [keyFields(command), command.incarnation, command.status];
     case "patch":
-      return [keyFields(command), patchFields(command.changes), command.incarnation, command.ifRevision];
+      return [
+        keyFields(command),
+        patchFields(command.changes),
+        command.incarnation,
+        command.ifRevision,
+        // Most patches have none, and need not carry that.
+        ...(command.reason === undefined ? [] : [command.reason]),
+      ];
     case "deregister":
       return [keyFields(command), command.incarnation];
     case "expire":
@@ -174,6 +181,7 @@ function readPatch(fields: Fields): Patch {
     changes: readPatchChanges(fields.any()),
     incarnation: fields.integerOrNull(),
     ifRevision: fields.integerOrNull(),
+    ...(fields.hasMore() ? { reason: fields.text() } : {}),
   };
 }
 

@@ -40,7 +40,7 @@ export interface Register extends InstanceKey {
 }
 
 /**
- * The hot path: many leases renewed by handle (the incarnation). A handle that names no live registration gives `false` in the result,
+ * The hot path: many leases renewed by handle (the incarnation). A handle that names no live registration gives 0 in the result,
  * and the member that asked finds out why with a RenewOne.
  */
 export interface Renew {
@@ -73,6 +73,8 @@ export interface Patch extends InstanceKey {
   };
   readonly incarnation: number | null;
   readonly ifRevision: number | null;
+  /** Why, in the client's words, for the history. */
+  readonly reason?: string;
 }
 
 export interface Deregister extends InstanceKey {
@@ -165,7 +167,8 @@ export type Success =
       readonly created: boolean;
       readonly changed: boolean;
     }
-  | { readonly ok: true; readonly kind: "renew"; readonly renewed: readonly boolean[] }
+  /** For each handle the TTL of its lease, or 0 when the handle is over. */
+  | { readonly ok: true; readonly kind: "renew"; readonly ttlsMs: readonly number[] }
   | {
       readonly ok: true;
       readonly kind: "renewOne";

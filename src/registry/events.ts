@@ -62,6 +62,11 @@ export class EventWindow {
     }
   }
 
+  /** Forgets all events: nobody can go on from before. */
+  clear(): void {
+    while (this.count > 0) this.#dropOldest();
+  }
+
   /** @param newest The registry's revision: that of the newest event, also when the window is empty. */
   since(revision: number, newest: number): EventsSince {
     if (revision >= newest) return [];

@@ -94,6 +94,11 @@ export class Fields {
     return value;
   }
 
+  /** Whether fields that may be absent at the end are there. */
+  hasMore(): boolean {
+    return this.#next < this.#values.length;
+  }
+
   /** Refuses what the reader does not know, rather than dropping it silently. */
   end(): void {
     if (this.#next !== this.#values.length) {

@@ -27,7 +27,7 @@ export function fingerprintText(value: Fingerprint): string {
   return hex(value.high) + hex(value.low);
 }
 
-/** Adds fingerprints; the order does not matter, so that neither does the order in which a map is walked. */
+/** Adds fingerprints up; the order does not matter, so that neither does the order in which a map is walked. */
 export class FingerprintSum {
   #low = 0;
   #high = 0;
@@ -35,6 +35,11 @@ export class FingerprintSum {
   add(value: Fingerprint): void {
     this.#low = (this.#low + value.low) | 0;
     this.#high = (this.#high + value.high) | 0;
+  }
+
+  subtract(value: Fingerprint): void {
+    this.#low = (this.#low - value.low) | 0;
+    this.#high = (this.#high - value.high) | 0;
   }
 
   text(): string {

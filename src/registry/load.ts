@@ -47,6 +47,7 @@ export function loadState(records: Iterable<StateRecord>): RegistryState {
   loadEvents(state, byKind.event);
   loadKeptResults(state, byKind.idempotency);
   loadParkedOverrides(state, byKind.override);
+  state.adoptAll();
   return state;
 }
 

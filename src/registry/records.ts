@@ -14,7 +14,7 @@
  * | `override/<namespace>/<service>/<id>` | the operator's layer of an instance that is gone |
  */
 
-import { fingerprint, type Fingerprint, type FingerprintSum } from "./hash.ts";
+import { fingerprint, type Fingerprint, FingerprintSum } from "./hash.ts";
 
 /** One durable record; structurally the driver's StateRecord. */
 export type StateRecord = readonly [key: string, value: unknown];
@@ -26,7 +26,9 @@ export interface StateChanges {
 
 /** Something that is kept as one record. Its value is read when the change is taken, so that changes in between cost nothing. */
 export abstract class Recorded {
-  #fingerprint: Fingerprint | null = null;
+  /** As it is in the state hash; null while it is not in it. */
+  #counted: Fingerprint | null = null;
+  #isToBeCounted = false;
   #isListed = false;
   #isRemoved = false;
 
@@ -40,7 +42,6 @@ export abstract class Recorded {
 
   /** Notes a change. Returns whether it is the first since the changes were taken. */
   noteChange(isRemoved: boolean): boolean {
-    this.#fingerprint = null;
     this.#isRemoved = isRemoved;
     const isFirst = !this.#isListed;
     this.#isListed = true;
@@ -51,23 +52,56 @@ export abstract class Recorded {
     this.#isListed = false;
   }
 
-  addTo(sum: FingerprintSum): void {
-    this.#fingerprint ??= fingerprint(this.recordKey, this.recordValue());
-    sum.add(this.#fingerprint);
+  /** Notes that the state hash has to follow. Returns whether that is news. */
+  noteToBeCounted(): boolean {
+    const isNews = !this.#isToBeCounted;
+    this.#isToBeCounted = true;
+    return isNews;
+  }
+
+  /** Brings the sum up to date with what this record is now. */
+  countIn(sum: FingerprintSum): void {
+    this.#isToBeCounted = false;
+    if (this.#counted !== null) sum.subtract(this.#counted);
+    this.#counted = this.#isRemoved ? null : fingerprint(this.recordKey, this.recordValue());
+    if (this.#counted !== null) sum.add(this.#counted);
   }
 }
 
-/** The records that changed since they were last taken. */
+/** The records that changed since they were last taken, and the hash over all of them. */
 export class ChangedRecords {
   /** Each once, in order of its first change. */
   #changed: Recorded[] = [];
+  /** Each once: the sum does not say yet what they are. */
+  #toBeCounted: Recorded[] = [];
+  readonly #sum = new FingerprintSum();
 
   put(record: Recorded): void {
     if (record.noteChange(false)) this.#changed.push(record);
+    this.adopt(record);
   }
 
   remove(record: Recorded): void {
     if (record.noteChange(true)) this.#changed.push(record);
+    this.adopt(record);
+  }
+
+  /** A record that is durable already, and not yet part of the hash. */
+  adopt(record: Recorded): void {
+    if (record.noteToBeCounted()) this.#toBeCounted.push(record);
+  }
+
+  /** Does a part of the work of `hash` ahead of it. Returns how many records are left. */
+  settle(recordsMax: number): number {
+    const end = Math.max(0, this.#toBeCounted.length - recordsMax);
+    for (const record of this.#toBeCounted.splice(end)) record.countIn(this.#sum);
+    return this.#toBeCounted.length;
+  }
+
+  /** 16 hex digits over all records. Costs what has changed since. */
+  hash(): string {
+    this.settle(Number.MAX_SAFE_INTEGER);
+    return this.#sum.text();
   }
 
   /** All changes at once: a part of them would be a state that never was. */

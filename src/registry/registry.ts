@@ -32,6 +32,8 @@ export interface AppliedBatch {
   readonly events: RegistryEvent[];
 }
 
+const revisionLeap = 2 ** 40;
+
 export class Registry implements RegistryView {
   readonly #state: RegistryState;
 
@@ -62,6 +64,17 @@ export class Registry implements RegistryView {
    */
   advance(clusterTime: number, _grace: boolean): void {
     this.#moveClock(clusterTime);
+  }
+
+  /**
+   * For a state that may be older than one that clients have seen: raises the revision to the next multiple of 2^40, which no earlier
+   * state can have reached, and empties the event window, so that every older cursor gets a snapshot.
+   */
+  leapAhead(): void {
+    const { counters, events, changed } = this.#state;
+    counters.revision = (Math.floor(counters.revision / revisionLeap) + 1) * revisionLeap;
+    events.clear();
+    changed.put(counters);
   }
 
   /** Cluster time of the earliest thing that an `expire` entry would act on; null for none. For the leader, which proposes it then. */
@@ -154,8 +167,14 @@ export class Registry implements RegistryView {
     return this.#state.events.since(revision, this.revision);
   }
 
+  /** Costs what has changed since it, or `settleHash`, was last called; after a load that is everything. */
   stateHash(): string {
-    return this.#state.hash();
+    return this.#state.changed.hash();
+  }
+
+  /** Does the work of `stateHash` ahead of it, for at most so many records. Returns how many are left. */
+  settleHash(recordsMax: number): number {
+    return this.#state.changed.settle(recordsMax);
   }
 
   #unknownService(namespace: string, name: string): ServiceSummary {

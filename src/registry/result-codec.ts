@@ -39,7 +39,7 @@ function successFields(result: Success): readonly unknown[] {
     case "register":
       return [wholeInstanceFields(result.instance), result.revision, result.created, result.changed];
     case "renew":
-      return [result.renewed];
+      return [result.ttlsMs];
     case "renewOne":
       return [result.incarnation, result.ttlMs, wholeInstanceFields(result.instance), result.changed];
     case "patch":
@@ -82,7 +82,7 @@ function readSuccess(kind: Success["kind"], fields: Fields): Success {
       return { ok, kind, instance, revision, created: fields.boolean(), changed: fields.boolean() };
     }
     case "renew":
-      return { ok, kind, renewed: fields.list("renewed", (item) => item.boolean()) };
+      return { ok, kind, ttlsMs: fields.list("ttlsMs", (item) => item.integer()) };
     case "renewOne": {
       const incarnation = fields.integer();
       const ttlMs = fields.integer();

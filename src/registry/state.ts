@@ -6,7 +6,6 @@ import { Catalog } from "./catalog.ts";
 import { DueHeap } from "./due-heap.ts";
 import { EventWindow } from "./events.ts";
 import type { Fields } from "./fields.ts";
-import { FingerprintSum } from "./hash.ts";
 import { KeptResults } from "./idempotency.ts";
 import { Leases } from "./leases.ts";
 import { ParkedOverrides } from "./parked-overrides.ts";
@@ -72,6 +71,10 @@ export class RegistryState {
     (left, right) => this.leases.incarnationOf(left) - this.leases.incarnationOf(right),
   );
 
+  constructor() {
+    this.changed.adopt(this.counters);
+  }
+
   get now(): number {
     return this.counters.clusterTime;
   }
@@ -102,10 +105,9 @@ export class RegistryState {
     else this.overrideEnds.set(registration.slot, endsAt);
   }
 
-  hash(): string {
-    const sum = new FingerprintSum();
-    for (const record of this.#records()) record.addTo(sum);
-    return sum.text();
+  /** To be called once, when the state was loaded: everything in it is part of the hash. */
+  adoptAll(): void {
+    for (const record of this.#records()) this.changed.adopt(record);
   }
 
   *#records(): Generator<Recorded> {

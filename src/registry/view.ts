@@ -60,7 +60,7 @@ export interface HistoryEvent {
   readonly by: string | null;
   /** The member that brought the command. */
   readonly member: string | null;
-  /** Cluster time at which the lease was last renewed, for an expiry. */
+  /** When the lease was last renewed, ms since 1970 by the clock of `at`; for an expiry or a suspicion. */
   readonly lastRenewal: number | null;
 }
 

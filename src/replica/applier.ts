@@ -5,7 +5,7 @@
  * this member: a replica that skips or guesses diverges from the others.
  */
 
-import type { Entry } from "../raft/types.ts";
+import type { Entry, Index } from "../raft/types.ts";
 import type { CommandResult, RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { CommandCodec, LogBase } from "./ports.ts";
@@ -18,6 +18,8 @@ export interface ApplierOptions {
   readonly codec: CommandCodec;
   readonly proposals: Proposals;
   readonly onEvents: (events: readonly RegistryEvent[]) => void;
+  /** Called right after each entry. */
+  readonly onApplied: (index: Index) => void;
 }
 
 export class Applier {
@@ -47,6 +49,7 @@ export class Applier {
       const results = this.#applyOne(entry);
       commands += results.length;
       this.#base = advance(this.#base, entry);
+      this.#options.onApplied(entry.index);
       this.#options.proposals.applied({ term: entry.term, index: entry.index }, results);
     }
     return commands;

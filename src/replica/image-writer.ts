@@ -9,7 +9,7 @@
 import type { Index } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
 import type { ReplicaObserver } from "./observer.ts";
-import type { Clock, StateStore, StorageFailure } from "./ports.ts";
+import type { Clock, StateBatch, StateStore, StorageFailure } from "./ports.ts";
 
 export interface ImageWriterOptions {
   readonly applier: Applier;
@@ -18,12 +18,16 @@ export interface ImageWriterOptions {
   readonly observer: ReplicaObserver;
   readonly flushIntervalMs: number;
   readonly syncIntervalMs: number;
+  /** How long a full disk is left alone. */
+  readonly fullRetryMs: number;
   /** The position that the image on disk stands for. */
   readonly writtenIndex: Index;
   /** The image on disk holds everything up to `index`, whatever happens to the power. */
   readonly onSynced: (index: Index) => void;
   readonly onFailed: (failure: StorageFailure) => void;
 }
+
+type Changes = Pick<StateBatch, "puts" | "deletes">;
 
 type SyncWaiter = (failure: StorageFailure | null) => void;
 
@@ -36,6 +40,8 @@ export class ImageWriter {
   #isWriting = false;
   #isPaused = false;
   #failed = false;
+  /** What a full disk did not take. It is part of the next batch, as far as nothing later has replaced it. */
+  #left: Changes | null = null;
   /** Who waits for a synced image of everything applied when they asked. */
   #syncWaiters: SyncWaiter[] = [];
   #pauseWaiter: (() => void) | null = null;
@@ -52,15 +58,18 @@ export class ImageWriter {
     return this.#syncedIndex;
   }
 
+  /** True while the disk has no room for the image. */
+  get full(): boolean {
+    return this.#left !== null;
+  }
+
   /** Writes when it is time to. */
   tick(nowMs: number): void {
-    const isDue = nowMs - this.#lastWriteMs >= this.#options.flushIntervalMs;
-    const syncDue = nowMs - this.#lastSyncMs >= this.#options.syncIntervalMs;
-    if (
-      isDue &&
-      (this.#appliedIndex > this.#writtenIndex || (syncDue && this.#writtenIndex > this.#syncedIndex))
-    )
-      this.#write(syncDue);
+    const { flushIntervalMs, fullRetryMs, syncIntervalMs } = this.#options;
+    const isDue = nowMs - this.#lastWriteMs >= (this.full ? fullRetryMs : flushIntervalMs);
+    const syncDue = nowMs - this.#lastSyncMs >= syncIntervalMs;
+    const isBehind = this.full || this.#appliedIndex > this.#writtenIndex;
+    if (isDue && (isBehind || (syncDue && this.#writtenIndex > this.#syncedIndex))) this.#write(syncDue);
   }
 
   /** Writes and syncs everything applied so far. */
@@ -76,7 +85,9 @@ export class ImageWriter {
     else end();
   }
 
+  /** Another image is in the place of the old one, and holds everything up to `index`: also what a full disk had left. */
   resumeAt(index: Index): void {
+    this.#left = null;
     this.#writtenIndex = index;
     this.#syncedIndex = index;
     this.resume();
@@ -94,7 +105,8 @@ export class ImageWriter {
   #write(sync: boolean): void {
     if (this.#isWriting || this.#isPaused || this.#failed) return;
     const { applier, state, clock } = this.#options;
-    const { puts, deletes } = applier.registry.takeChanges();
+    const changes = joined(this.#left, applier.registry.takeChanges());
+    const { puts, deletes } = changes;
     const { base } = applier;
     const waiters = sync ? this.#syncWaiters : [];
     if (sync) this.#syncWaiters = [];
@@ -103,13 +115,14 @@ export class ImageWriter {
     if (sync) this.#lastSyncMs = this.#lastWriteMs;
     state.write({ puts, deletes, base, sync }, (failure) => {
       this.#isWriting = false;
-      if (failure !== null) this.#writeFailed(failure, waiters);
+      if (failure !== null) this.#writeFailed(failure, changes, waiters);
       else this.#written(base.last.index, puts.length + deletes.length, sync, waiters);
     });
   }
 
   #written(index: Index, records: number, synced: boolean, waiters: readonly SyncWaiter[]): void {
     this.#writtenIndex = index;
+    this.#left = null;
     this.#options.observer.imageWritten(
       records,
       synced,
@@ -123,9 +136,10 @@ export class ImageWriter {
     this.#afterWrite();
   }
 
-  /** The changes of the failed batch are gone from the registry's list, so this image is never written again: the log rebuilds it. */
-  #writeFailed(failure: StorageFailure, waiters: readonly SyncWaiter[]): void {
-    this.#failed = true;
+  /** The changes of the batch are gone from the registry's list: after a full disk they are tried again, else the log rebuilds the image. */
+  #writeFailed(failure: StorageFailure, changes: Changes, waiters: readonly SyncWaiter[]): void {
+    if (failure.kind === "full") this.#left = changes;
+    else this.#failed = true;
     for (const waiter of [...waiters, ...this.#syncWaiters]) waiter(failure);
     this.#syncWaiters = [];
     this.#options.observer.storageFailed("image", failure);
@@ -139,4 +153,20 @@ export class ImageWriter {
     if (paused !== null) paused();
     else if (this.#syncWaiters.length > 0) this.#write(true);
   }
+}
+
+/** Both as one: of two changes of a record the later one counts. */
+function joined(earlier: Changes | null, later: Changes): Changes {
+  if (earlier === null) return later;
+  const puts = new Map(earlier.puts);
+  const deletes = new Set(earlier.deletes);
+  for (const [key, value] of later.puts) {
+    puts.set(key, value);
+    deletes.delete(key);
+  }
+  for (const key of later.deletes) {
+    puts.delete(key);
+    deletes.add(key);
+  }
+  return { puts: [...puts], deletes: [...deletes] };
 }

@@ -7,9 +7,12 @@ const answerMs = 5_000;
 export class JoinClient {
   readonly #url: string;
 
-  /** `url`: any member's client URL. */
-  constructor(url: string) {
+  readonly #token: string | null;
+
+  /** `url`: any member's client URL. `token`: where the cluster asks for one. */
+  constructor(url: string, token: string | null = null) {
     this.#url = url;
+    this.#token = token;
   }
 
   /** Where the members answer each other. Rejects with a sentence. */
@@ -33,7 +36,10 @@ export class JoinClient {
     try {
       response = await fetch(new URL(path, this.#url), {
         method,
-        headers: { "content-type": "application/json" },
+        headers: {
+          "content-type": "application/json",
+          ...(this.#token !== null && { authorization: `Bearer ${this.#token}` }),
+        },
         signal: AbortSignal.timeout(answerMs),
         ...(body === null ? {} : { body: JSON.stringify(body) }),
       });

@@ -11,6 +11,7 @@ import type { Index, NodeId } from "../raft/types.ts";
 import type { CommandKind, RegistryEvent } from "../registry/commands.ts";
 import type { ReplicaObserver, WriteOutcome } from "./observer.ts";
 import type { StorageFailure } from "./ports.ts";
+import type { Disagreement } from "./state-agreement.ts";
 
 /** Expiries of one entry that get a line each; more of them share one. */
 const expiriesLoggedMax = 20;
@@ -135,6 +136,25 @@ export class LogEvents implements ReplicaObserver {
     const fields = { part: where, reason: failure.message };
     if (failure.kind === "full") this.#logger.warn(fields, "disk is full: waiting for space");
     else this.#logger.error(fields, "disk failed: this member no longer takes part");
+  }
+
+  roomChanged(isShort: boolean, freeBytes: number | null): void {
+    if (isShort) {
+      const message = "too little room on the disk: refuses what makes the registry grow";
+      this.#logger.warn({ freeBytes }, message);
+    } else this.#logger.info({ freeBytes }, "enough room on the disk again");
+  }
+
+  diskHandOver(to: NodeId, writeMs: number): void {
+    const fields = { to, writeMs: Math.round(writeMs) };
+    this.#logger.warn(fields, `disk is slow: handing leadership to ${to}, whose disk is faster`);
+  }
+
+  stateDiffers({ index, own, others, members, isOddOneOut }: Disagreement): void {
+    const message = isOddOneOut
+      ? "this member's state differs from that of the majority"
+      : "members hold different states, and no majority says which is right";
+    this.#logger.error({ index, own, others, members }, message);
   }
 
   fatal(error: unknown): void {

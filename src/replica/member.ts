@@ -4,7 +4,7 @@
 
 import type { RaftStatus } from "../raft/io.ts";
 import type { Member, NodeId } from "../raft/types.ts";
-import type { ErrorCode } from "../lib/errors.ts";
+import type { ErrorCode, Outcome } from "../lib/errors.ts";
 import type { Command, CommandResult, RegistryEvent } from "../registry/commands.ts";
 import type { InstanceKey, InstanceStatus } from "../registry/model.ts";
 import type { RegistryView } from "../registry/view.ts";
@@ -27,7 +27,13 @@ export interface Renewal {
 
 export type RenewalResult =
   | { readonly ok: true; readonly incarnation: number; readonly ttlMs: number }
-  | { readonly ok: false; readonly code: ErrorCode; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly detail: string;
+      readonly outcome: Outcome;
+      readonly retryAfterMs: number | null;
+    };
 
 export type Consistency = "local" | "linearizable";
 
@@ -103,5 +109,7 @@ export interface RegistryMember {
   changeMembership(request: MembershipRequest, timeoutMs: number): Promise<void>;
   /** Writes the state image durably and drops the log that it replaces. Resolves with the index compacted to. */
   compact(): Promise<number>;
+  /** The bytes of a consistent backup of everything applied so far; what is missing at their end shows when it is read. */
+  backup(): Promise<AsyncIterable<Uint8Array>>;
   readiness(): ReadinessCheck[];
 }

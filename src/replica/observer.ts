@@ -3,9 +3,10 @@
  */
 
 import type { RaftEvent } from "../raft/io.ts";
-import type { Index } from "../raft/types.ts";
+import type { Index, NodeId } from "../raft/types.ts";
 import type { CommandKind, RegistryEvent } from "../registry/commands.ts";
 import type { StorageFailure } from "./ports.ts";
+import type { Disagreement } from "./state-agreement.ts";
 
 export type WriteOutcome = "committed" | "rejected" | "unknown" | "failed";
 
@@ -23,6 +24,12 @@ export interface ReplicaObserver {
   snapshotOffered(to: string, index: Index): void;
   snapshotInstalled(from: string, index: Index, durationMs: number): void;
   storageFailed(where: "log" | "image", failure: StorageFailure): void;
+  /** `freeBytes`: null when nobody knows. */
+  roomChanged(isShort: boolean, freeBytes: number | null): void;
+  /** This leader's disk is slow or hangs, so another member is to lead. */
+  diskHandOver(to: NodeId, writeMs: number): void;
+  /** Members hold different states at the same index. */
+  stateDiffers(disagreement: Disagreement): void;
   /** This member cannot go on: its process must end with a non-zero status. */
   fatal(error: unknown): void;
 }
@@ -39,6 +46,9 @@ export const silentObserver: ReplicaObserver = {
   snapshotOffered: () => {},
   snapshotInstalled: () => {},
   storageFailed: () => {},
+  roomChanged: () => {},
+  diskHandOver: () => {},
+  stateDiffers: () => {},
   fatal: (error) => {
     throw error;
   },

@@ -109,7 +109,25 @@ export type PeerRequest =
   /** The leader's view of all members. */
   | { readonly kind: "clusterStatus" }
   /** Answers when every watch open at the receiver has been sent `revision`, or at `budgetMs`. */
-  | { readonly kind: "awaitWatches"; readonly revision: number; readonly budgetMs: number };
+  | { readonly kind: "awaitWatches"; readonly revision: number; readonly budgetMs: number }
+  /** How the asker's disk and state are; answered in kind. */
+  | { readonly kind: "report"; readonly report: MemberReport };
+
+/** What members tell each other about themselves, now and then. */
+export interface MemberReport {
+  /** How long a write to the log usually takes, milliseconds; null when it is not known. */
+  readonly writeMs: number | null;
+  /** Whether there is too little room on the disk for the registry to grow. */
+  readonly roomIsShort: boolean;
+  /** The newest state hashes, at indexes that all members stop at. */
+  readonly checkpoints: readonly Checkpoint[];
+}
+
+/** The hash of the state machine right after the entry at `index`. */
+export interface Checkpoint {
+  readonly index: Index;
+  readonly hash: string;
+}
 
 export type PeerReply =
   /** Committed at this index; one result for each envelope of the batch. */
@@ -129,7 +147,8 @@ export type PeerReply =
   | { readonly kind: "unknown" }
   | { readonly kind: "done"; readonly index: Index }
   | { readonly kind: "clusterStatus"; readonly members: readonly PeerView[] }
-  | { readonly kind: "watches"; readonly reached: boolean };
+  | { readonly kind: "watches"; readonly reached: boolean }
+  | { readonly kind: "report"; readonly report: MemberReport };
 
 /** How the leader sees a member. */
 export interface PeerView {
@@ -173,6 +192,16 @@ export interface PeerHandler {
   readSnapshot(id: string, position: number, done: (chunk: Uint8Array | null | undefined) => void): void;
   streamLost(id: NodeId): void;
   unreachable(id: NodeId): void;
+}
+
+/** The room on the disk that holds this member's data. */
+export interface DiskRoom {
+  /** How many bytes this process could still write; null when nobody knows. */
+  look(done: (freeBytes: number | null) => void): void;
+  /** Gives back the room that was set aside for an emergency, so that what shrinks the data can still be written. */
+  releaseReserve(): void;
+  /** Sets it aside again. Does nothing while it is. */
+  restoreReserve(): void;
 }
 
 export interface Clock {

@@ -7,6 +7,7 @@ import type { Command, CommandResult, RegistryEvent } from "../registry/commands
 import type { RegistryView } from "../registry/view.ts";
 import type { MembershipChange } from "../raft/io.ts";
 import type { NodeId } from "../raft/types.ts";
+import { backupBytes, backupFormat } from "./backup.ts";
 import { majorityOf, failuresTolerated } from "./fault-tolerance.ts";
 import type {
   ClusterPicture,
@@ -129,6 +130,20 @@ export class PromisedMember implements RegistryMember {
           reject(
             new RollcallError("unavailable", `the state image could not be written: ${failure.message}`),
           );
+      });
+    });
+  }
+
+  backup(): Promise<AsyncIterable<Uint8Array>> {
+    return new Promise((resolve, reject) => {
+      this.#replica.backup((failure, source) => {
+        if (source === null) {
+          const why = failure?.message ?? "there is none";
+          return reject(new RollcallError("unavailable", `the state image could not be read: ${why}`));
+        }
+        const { index, term } = source.base.last;
+        const { id: member, clusterId, version } = this;
+        resolve(backupBytes(source, { format: backupFormat, clusterId, member, index, term, version }));
       });
     });
   }

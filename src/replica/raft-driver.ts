@@ -50,6 +50,7 @@ export class RaftDriver {
   #turnScheduled = false;
   #stopped = false;
   #nowMs: number;
+  #previousTurnMs: number;
 
   constructor(options: {
     readonly core: RaftCore;
@@ -64,6 +65,7 @@ export class RaftDriver {
     this.#scheduler = options.scheduler;
     this.#handlers = options.handlers;
     this.#nowMs = options.clock.monotonicMs();
+    this.#previousTurnMs = this.#nowMs;
   }
 
   /** The monotonic time of the turn under way, or of the last one. */
@@ -99,7 +101,8 @@ export class RaftDriver {
 
   /** Steps one input at once. Only from within a turn. */
   step(input: TimelessInput): void {
-    this.core.step({ ...input, nowMs: this.#nowMs } as Input);
+    const times = { nowMs: this.#nowMs, unreadSinceMs: this.#previousTurnMs };
+    this.core.step({ ...input, ...times } as Input);
   }
 
   stop(): void {
@@ -110,6 +113,7 @@ export class RaftDriver {
   #turn(): void {
     if (this.#stopped) return;
     try {
+      this.#previousTurnMs = this.#nowMs;
       this.#nowMs = this.#clock.monotonicMs();
       const tasks = this.#tasks;
       this.#tasks = [];

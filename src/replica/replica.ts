@@ -16,11 +16,12 @@ import type { AdminEnd } from "./admin.ts";
 import { isGrowth } from "./command-size.ts";
 import type { ReadinessCheck, ReadOptions, Renewal, RenewalResult, WriteOptions } from "./member.ts";
 import type { WriteOutcome } from "./observer.ts";
-import type { PeerHandler, PeerReply, PeerRequest, PeerView, StorageFailure } from "./ports.ts";
+import type { ImageSource, PeerHandler, PeerReply, PeerRequest, PeerView, StorageFailure } from "./ports.ts";
 import { readinessChecks } from "./readiness.ts";
+import type { ReplicaOptions } from "./replica-options.ts";
 import type { ReadEnd } from "./reads.ts";
 import { ClusterWatchProgress, type WatchProgress } from "./watch-progress.ts";
-import { Wiring, type ReplicaOptions } from "./wiring.ts";
+import { Wiring } from "./wiring.ts";
 import type { WriteEnd } from "./write-queue.ts";
 
 export class Replica implements PeerHandler {
@@ -49,14 +50,22 @@ export class Replica implements PeerHandler {
    * heartbeats that it has already received.
    */
   tick(): void {
-    this.#wiring.driver.enqueue({ kind: "tick", leasesExist: this.registry.leaseCount > 0 });
+    const { driver, health } = this.#wiring;
+    // Whoever cannot write cannot win an election: without ticks it does not try to.
+    if (health.isStalled && !this.isLeader) return driver.wake();
+    driver.enqueue({ kind: "tick", leasesExist: this.registry.leaseCount > 0 });
   }
 
-  /** Hands leadership over, lets what is under way finish, and makes the image durable. Calls back when the ports may be closed. */
-  stop(done: () => void): void {
-    const { admin, image, driver, snapshots } = this.#wiring;
+  /** The first step of a graceful stop: not ready any more, and somebody else leads if anybody can. Requests are still served. */
+  handOver(done: () => void): void {
     this.#stopping = true;
-    admin.handOver(() => {
+    this.#wiring.admin.handOver(done);
+  }
+
+  /** Hands leadership over, ends what still waits, and makes the image durable. Calls back when the ports may be closed. */
+  stop(done: () => void): void {
+    const { image, driver, snapshots } = this.#wiring;
+    this.handOver(() => {
       this.#wiring.closeWaiters();
       image.sync(() => {
         driver.stop();
@@ -122,9 +131,9 @@ export class Replica implements PeerHandler {
   }
 
   submit(command: Command, options: WriteOptions, end: (end: WriteEnd) => void): void {
-    const { lane } = this.#wiring;
-    if (lane.full && isGrowth(command)) {
-      const detail = `this member's disk is full, so the ${command.kind} was refused; deregistrations and renewals still work`;
+    const noRoomAt = isGrowth(command) ? this.#wiring.health.noRoomAt : null;
+    if (noRoomAt !== null) {
+      const detail = `the disk of ${noRoomAt} has too little room left, so the ${command.kind} was refused; make room there. Deregistrations and renewals still work`;
       return end({ kind: "error", error: new RollcallError("storage_full", detail) });
     }
     const startedMs = this.#wiring.nowMs();
@@ -195,6 +204,15 @@ export class Replica implements PeerHandler {
     image.sync((failure) => end(image.syncedIndex, failure));
   }
 
+  /** A view of the image as it is durable now, everything applied so far included. */
+  backup(end: (failure: StorageFailure | null, source: ImageSource | null) => void): void {
+    const { image, options } = this.#wiring;
+    image.sync((failure) => {
+      if (failure === null) options.ports.state.openImage(end);
+      else end(failure, null);
+    });
+  }
+
   readiness(): ReadinessCheck[] {
     const { lane, options } = this.#wiring;
     return readinessChecks({
@@ -211,6 +229,7 @@ export class Replica implements PeerHandler {
   // What peers ask.
 
   receive(message: Message): void {
+    if (message.type === "timeoutNow" && this.#wiring.health.isStalled) return;
     this.#wiring.driver.receive(message);
   }
 
@@ -222,7 +241,7 @@ export class Replica implements PeerHandler {
     this.#wiring.driver.enqueue({ kind: "unreachable", id });
   }
 
-  answer(_from: NodeId, request: PeerRequest, reply: (reply: PeerReply) => void): void {
+  answer(from: NodeId, request: PeerRequest, reply: (reply: PeerReply) => void): void {
     const { driver, router, admin } = this.#wiring;
     switch (request.kind) {
       case "propose":
@@ -231,6 +250,8 @@ export class Replica implements PeerHandler {
       case "transfer":
       case "clusterStatus":
         return admin.answer(request, reply);
+      case "report":
+        return reply({ kind: "report", report: this.#wiring.health.exchange(from, request.report) });
       case "awaitWatches":
         return this.#watches.local(request.revision, request.budgetMs, (reached) =>
           reply({ kind: "watches", reached }),

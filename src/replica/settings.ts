@@ -10,6 +10,8 @@ export interface ReplicaSettings {
   readonly renewalWindowMs: number;
   /** The most renewals in one command. */
   readonly renewalsPerCommandMax: number;
+  /** Renewals taken here and not answered yet, before new ones are refused. */
+  readonly openRenewalsMax: number;
   /** How often changed records are written to the state image. Longer: fewer writes, a longer replay after a crash. */
   readonly flushIntervalMs: number;
   /** How often a written image is made to survive a power loss, so that the log before it may go. */
@@ -38,14 +40,25 @@ export interface ReplicaSettings {
   readonly snapshotIdleMs: number;
   /** How long a full disk is left alone before the held writes are tried again. */
   readonly diskFullRetryMs: number;
-  /** A disk write older than this takes the member out of the quorum until it completes. */
+  /** A disk write older than this takes the member out of leading until it completes. */
   readonly diskStallMs: number;
+  /** A leader whose disk writes take this long hands over to a member whose disk is at least four times faster. */
+  readonly diskSlowMs: number;
+  /** With less free room on the disk than this the registry may not grow. */
+  readonly diskSoftBytes: number;
+  /** Room on the disk that is set aside, and given back when the disk is full. */
+  readonly diskReserveBytes: number;
+  /** How often members tell each other how they are. */
+  readonly reportIntervalMs: number;
+  /** Members compare their states after each so many entries. */
+  readonly hashEveryEntries: number;
 }
 
 export const defaultReplicaSettings: ReplicaSettings = {
   raft: defaultRaftConfig,
   renewalWindowMs: 5,
   renewalsPerCommandMax: 10_000,
+  openRenewalsMax: 200_000,
   flushIntervalMs: 200,
   imageSyncIntervalMs: 10_000,
   retainEntries: 10_000,
@@ -61,4 +74,9 @@ export const defaultReplicaSettings: ReplicaSettings = {
   snapshotIdleMs: 30_000,
   diskFullRetryMs: 1_000,
   diskStallMs: 4_000,
+  diskSlowMs: 100,
+  diskSoftBytes: 128 * 1024 * 1024,
+  diskReserveBytes: 64 * 1024 * 1024,
+  reportIntervalMs: 1_000,
+  hashEveryEntries: 512,
 };

@@ -3,7 +3,6 @@
  * chunks, installs it beside its own, and only then lets its log begin after it (paper §7).
  */
 
-import type { Message } from "../raft/messages.ts";
 import type { NodeId, SnapshotMeta, Term } from "../raft/types.ts";
 import type { ReplicaObserver } from "./observer.ts";
 import type {
@@ -39,14 +38,17 @@ export interface SnapshotsOptions {
   readonly clock: Clock;
   readonly observer: ReplicaObserver;
   readonly idleMs: number;
-  readonly term: () => Term;
+  /** The term that this member leads; null when it leads none (any more), and its own term may not even be durable. */
+  readonly ledTerm: () => Term | null;
   /** Whether the state machine has come as far as the snapshot by itself, through the log. */
   readonly isOutdated: (meta: SnapshotMeta) => boolean;
   /** Stops writing the present image; calls back when nothing is being written. */
   readonly pauseImage: (end: () => void) => void;
-  /** The image is durable, in the place of the old one; now the log may begin after it. */
-  readonly onReceived: (snapshot: ReceivedSnapshot) => void;
-  /** The fetch came to nothing: the old image goes on. */
+  /** The old image is written to again. */
+  readonly resumeImage: () => void;
+  /** The image is durable, in the place of the old one; now the log may begin after it. `installed` is called when it does. */
+  readonly onReceived: (snapshot: ReceivedSnapshot, installed: () => void) => void;
+  /** The fetch came to nothing, or another is under way: a later offer counts again. */
   readonly onFetchFailed: (meta: SnapshotMeta) => void;
   readonly onSent: (to: NodeId, id: string, ok: boolean) => void;
   readonly onStorageFailed: (failure: StorageFailure) => void;
@@ -104,7 +106,7 @@ export class Snapshots {
 
   /** Follower: pulls and installs the image that the leader offered. One at a time. */
   fetch(from: NodeId, meta: SnapshotMeta): void {
-    if (this.#installing) return;
+    if (this.#installing) return this.#options.onFetchFailed(meta);
     this.#installing = true;
     const startedMs = this.#options.clock.monotonicMs();
     const sink = this.#options.state.receiveImage(meta);
@@ -126,18 +128,21 @@ export class Snapshots {
   #commit(from: NodeId, meta: SnapshotMeta, sink: ImageSink, startedMs: number): void {
     if (this.#options.isOutdated(meta)) {
       sink.abort();
-      return this.#fetchFailed(meta);
+      return this.#commitFailed(meta, null);
     }
     sink.commit((failure, image) => {
       if (failure !== null || image === null) return this.#commitFailed(meta, failure);
-      this.#installing = false;
       const tookMs = this.#options.clock.monotonicMs() - startedMs;
-      this.#options.onReceived({ from, meta, image, tookMs });
+      const installed = (): void => {
+        this.#installing = false;
+      };
+      this.#options.onReceived({ from, meta, image, tookMs }, installed);
     });
   }
 
   #commitFailed(meta: SnapshotMeta, failure: StorageFailure | null): void {
     if (failure?.kind === "failed") this.#options.onStorageFailed(failure);
+    this.#options.resumeImage();
     this.#fetchFailed(meta);
   }
 
@@ -156,17 +161,13 @@ export class Snapshots {
     this.#send(offer);
   }
 
-  /** The message may be lost: the core asks again, and the same offer is repeated. */
+  /** The message may be lost: the core asks again, and the same offer is repeated. Opening an image takes time: we may lead no more. */
   #send(offer: Offer): void {
-    const { self, peers, term } = this.#options;
-    const message: Message = {
-      type: "snapshotOffer",
-      from: self,
-      to: offer.to,
-      term: term(),
-      meta: offer.meta,
-    };
-    peers.send(message);
+    const { self: from, peers, ledTerm } = this.#options;
+    const term = ledTerm();
+    if (term === null) return this.#withdraw(offer, false);
+    const { to, meta } = offer;
+    peers.send({ type: "snapshotOffer", from, to, term, meta });
   }
 
   #offerTo(to: NodeId): Offer | null {

@@ -31,6 +31,8 @@ export interface StorageLaneOptions {
   readonly observer: ReplicaObserver;
   readonly diskFullRetryMs: number;
   readonly send: (message: Message) => void;
+  /** A write with entries became durable after this time. */
+  readonly onWritten: (durationMs: number) => void;
   /** Everything up to `seq` is durable. */
   readonly onStored: (seq: number) => void;
   readonly onFailed: (failure: StorageFailure) => void;
@@ -108,6 +110,7 @@ export class StorageLane {
     this.#unfinished.shift();
     this.#durableSeq = job.seq;
     this.#options.observer.persisted(job.entries, durationMs);
+    if (job.entries > 0) this.#options.onWritten(durationMs);
     this.#releaseHeld();
     this.#options.onStored(job.seq);
   }

@@ -1,70 +1,30 @@
 /**
  * The parts of one replica and what flows between them: effects of the core to storage, peers and state machine; their completions back
- * into the mailbox. What can be asked of a replica stands in `replica.ts`.
- *
- * ```
- *  requests ─▶ WriteQueue ─▶ WriteRouter ─▶ RaftDriver ⇄ RaftCore        RaftDriver ─▶ StorageLane ─▶ log, then peers
- *                               │ forwards      │ apply                      │ fetch, offer
- *                               ▼               ▼                            ▼
- *                             peers     Applier ─▶ Registry ─▶ events    Snapshots ⇄ ImageWriter ─▶ state image
- * ```
+ * into the mailbox. What can be asked of a replica stands in `replica.ts`, a drawing of it all in
+ * README.md.
  */
 
 import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
-import type { Entry, Index, Membership, NodeId } from "../raft/types.ts";
+import type { Entry, Index, Membership } from "../raft/types.ts";
 import type { Command, RegistryEvent } from "../registry/commands.ts";
 import { Registry } from "../registry/registry.ts";
 import { Admin } from "./admin.ts";
 import { AppliedWaiters } from "./applied-waiters.ts";
 import { Applier } from "./applier.ts";
 import { Expiry } from "./expiry.ts";
+import { Health } from "./health.ts";
 import { ImageWriter } from "./image-writer.ts";
-import type { ReplicaObserver } from "./observer.ts";
-import type {
-  Clock,
-  CommandCodec,
-  LogBase,
-  LogStore,
-  PeerNetwork,
-  Recovered,
-  Scheduler,
-  StateStore,
-  StorageDone,
-  StorageFailure,
-} from "./ports.ts";
+import type { LogBase, StorageDone, StorageFailure } from "./ports.ts";
 import { Proposals } from "./proposals.ts";
 import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
+import type { ReplicaOptions } from "./replica-options.ts";
 import { Reads } from "./reads.ts";
 import { Renewals } from "./renewals.ts";
-import type { ReplicaSettings } from "./settings.ts";
 import { Snapshots, type ReceivedSnapshot } from "./snapshots.ts";
 import { StorageLane } from "./storage-lane.ts";
 import { WriteQueue, type WriteEnd } from "./write-queue.ts";
 import { WriteRouter } from "./write-router.ts";
-
-export interface ReplicaPorts {
-  readonly log: LogStore;
-  readonly state: StateStore;
-  readonly peers: PeerNetwork;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  readonly codec: CommandCodec;
-  /** In [0, 1); seeded in tests, unlike any other process's in production. */
-  readonly random: () => number;
-}
-
-export interface ReplicaOptions {
-  readonly id: NodeId;
-  readonly clusterId: string;
-  readonly incarnation: string;
-  /** The program's version, as shown to operators. */
-  readonly version: string;
-  readonly recovered: Recovered;
-  readonly ports: ReplicaPorts;
-  readonly settings: ReplicaSettings;
-  readonly observer: ReplicaObserver;
-}
 
 /** How long a write may take, and whether its answer waits for this member's own state machine. */
 export interface QueuedWrite {
@@ -93,6 +53,7 @@ export class Wiring {
   readonly image: ImageWriter;
   readonly snapshots: Snapshots;
   readonly admin: Admin;
+  readonly health: Health;
   readonly listeners = new Set<(events: readonly RegistryEvent[]) => void>();
   /** When the last entry was applied here, on the monotonic clock. */
   appliedAtMs: number;
@@ -119,6 +80,7 @@ export class Wiring {
     this.image = this.#makeImageWriter();
     this.snapshots = this.#makeSnapshots();
     this.admin = this.#makeAdmin();
+    this.health = this.#makeHealth();
   }
 
   get core(): RaftCore {
@@ -174,6 +136,7 @@ export class Wiring {
       codec,
       proposals: this.proposals,
       onEvents: (events) => this.#publish(events),
+      onApplied: (index) => this.health.applied(index),
     });
   }
 
@@ -186,6 +149,7 @@ export class Wiring {
       observer: this.options.observer,
       diskFullRetryMs: this.options.settings.diskFullRetryMs,
       send: (message) => peers.send(message),
+      onWritten: (durationMs) => this.health.written(durationMs),
       onStored: (seq) => this.driver.enqueue({ kind: "stored", seq }),
       onFailed: () => this.driver.enqueue({ kind: "storageFailed" }),
     });
@@ -258,6 +222,7 @@ export class Wiring {
       scheduler: ports.scheduler,
       windowMs: settings.renewalWindowMs,
       perCommandMax: settings.renewalsPerCommandMax,
+      openMax: settings.openRenewalsMax,
       nowMs: () => this.nowMs(),
       submit: (command, deadlineMs, end) => this.#enqueueInternal(command, deadlineMs, end),
     });
@@ -299,6 +264,7 @@ export class Wiring {
       clock: ports.clock,
       observer,
       flushIntervalMs: settings.flushIntervalMs,
+      fullRetryMs: settings.diskFullRetryMs,
       syncIntervalMs: settings.imageSyncIntervalMs,
       writtenIndex: this.applier.base.last.index,
       onSynced: (index) =>
@@ -317,11 +283,13 @@ export class Wiring {
       clock: ports.clock,
       observer,
       idleMs: settings.snapshotIdleMs,
-      term: () => this.core.term,
+      ledTerm: () => (this.isLeader ? this.core.term : null),
       isOutdated: (meta) => meta.last.index <= this.applier.base.last.index,
       pauseImage: (end) => this.image.pause(end),
-      onReceived: (snapshot) => this.driver.inTurn(() => this.#installSnapshot(snapshot)),
-      onFetchFailed: () => this.image.resume(),
+      onReceived: (snapshot, installed) =>
+        this.driver.inTurn(() => this.#installSnapshot(snapshot, installed)),
+      resumeImage: () => this.image.resume(),
+      onFetchFailed: (meta) => this.driver.enqueue({ kind: "snapshotFailed", id: meta.id }),
       onSent: (to, snapshotId, ok) => this.driver.enqueue({ kind: "snapshotSent", to, id: snapshotId, ok }),
       onStorageFailed: (failure) => this.#imageFailed(failure),
     });
@@ -339,6 +307,28 @@ export class Wiring {
       nowMs: () => this.nowMs(),
       tickMs: settings.raft.tickMs,
       transferWaitMs: settings.transferWaitMs,
+    });
+  }
+
+  #makeHealth(): Health {
+    const { ports, settings, observer, id } = this.options;
+    return new Health({
+      self: id,
+      peers: ports.peers,
+      room: ports.room ?? null,
+      settings,
+      observer,
+      nowMs: () => this.nowMs(),
+      status: () => this.core.status,
+      leader: () => this.core.leader,
+      registry: () => this.applier.registry,
+      pendingMs: () => ports.log.oldestPendingMs(this.nowMs()),
+      isFull: () => this.lane.full || this.image.full,
+      transfer: (to) => this.driver.enqueue({ kind: "transfer", to }),
+      fatal: (error) => {
+        this.driver.stop();
+        observer.fatal(error);
+      },
     });
   }
 
@@ -378,9 +368,12 @@ export class Wiring {
    * Should the log have brought the state machine further while the image became durable, the image is only an older one to write to:
    * every change since is still to be written.
    */
-  #installSnapshot({ from, meta, image, tookMs }: ReceivedSnapshot): void {
+  #installSnapshot({ from, meta, image, tookMs }: ReceivedSnapshot, installed: () => void): void {
     const { base } = image;
-    const goOnWriting = (): void => this.image.resumeAt(base.last.index);
+    const goOnWriting = (): void => {
+      this.image.resumeAt(base.last.index);
+      installed();
+    };
     if (base.last.index <= this.applier.base.last.index) return goOnWriting();
     const keepTail = this.core.termAt(meta.last.index) === meta.last.term;
     this.#resetLog(base, keepTail, goOnWriting);
@@ -418,6 +411,7 @@ export class Wiring {
     const { nowMs } = this.driver;
     this.queue.expire(nowMs, this.core.leader !== null);
     this.router.expire(nowMs);
+    this.renewals.expire(nowMs);
     this.proposals.expire(nowMs);
     this.appliedIndex.expire(nowMs);
     this.revision.expire(nowMs);
@@ -425,5 +419,6 @@ export class Wiring {
     this.expiry.tick();
     this.image.tick(nowMs);
     this.snapshots.tick(nowMs);
+    this.health.tick(nowMs);
   }
 }

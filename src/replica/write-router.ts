@@ -132,7 +132,8 @@ export class WriteRouter {
 
   #forward(writes: readonly PendingWrite[], leader: NodeId, term: Term): void {
     const nowMs = this.#options.nowMs();
-    const budgetMs = Math.min(...writes.map((write) => write.deadlineMs)) - nowMs;
+    // Each write ends at its own deadline (`expire`); the batch goes on for the one with the most time.
+    const budgetMs = Math.max(...writes.map((write) => write.deadlineMs)) - nowMs;
     const payload = this.#options.codec.encode(batchOf(writes));
     this.#forwardsInflight += 1;
     this.#options.peers.request(leader, { kind: "propose", term, budgetMs, payload }, budgetMs, (outcome) => {
@@ -147,7 +148,8 @@ export class WriteRouter {
     if (outcome.kind === "broken")
       return this.#unknown(writes, `the connection to the leader ${leader} broke: ${outcome.reason}`);
     const { reply } = outcome;
-    if (reply.kind === "committed") return this.#committed(writes, reply.results, reply.index);
+    const isWhole = reply.kind === "committed" && reply.results.length === writes.length;
+    if (isWhole) return this.#committed(writes, reply.results, reply.index);
     if (reply.kind === "rejected") return this.#refused(writes, reply.reason);
     this.#unknown(writes, `the leader ${leader} could not tell whether it was committed`);
   }
@@ -155,8 +157,7 @@ export class WriteRouter {
   #committed(writes: readonly PendingWrite[], results: readonly CommandResult[], index: number): void {
     writes.forEach((write, position) => {
       const result = results[position];
-      if (result === undefined)
-        throw new Error(`entry ${index} has ${results.length} results for ${writes.length} writes`);
+      if (result === undefined) throw new Error(`entry ${index} has too few results`);
       if (!write.awaitApplied) return this.#end(write, { kind: "result", result });
       this.#options.appliedIndex.wait(index, write.deadlineMs, (reached) => {
         if (reached) this.#end(write, { kind: "result", result });
@@ -203,7 +204,9 @@ export class WriteRouter {
 
 /** Whether doing it twice is the same as doing it once. */
 function isRepeatable(write: PendingWrite): boolean {
-  return write.envelope.idempotencyKey !== null || write.envelope.command.kind === "renew";
+  const { command, idempotencyKey } = write.envelope;
+  const isPlainRenewal = command.kind === "renew" || (command.kind === "renewOne" && command.status === null);
+  return idempotencyKey !== null || isPlainRenewal;
 }
 
 function batchOf(writes: readonly PendingWrite[]): CommandBatch {

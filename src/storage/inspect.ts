@@ -3,10 +3,7 @@
  * nothing, also where a start would repair. Meant for a member that does not run: of a running one it shows some moment of the past.
  */
 
-import { cp, mkdtemp, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Entry } from "../raft/types.ts";
 import type { Command } from "../registry/commands.ts";
 import { commandCodec } from "./command-codec.ts";
@@ -14,8 +11,8 @@ import { type FloorReading, readFloor } from "./floor.ts";
 import { type IdentityReading, readIdentity } from "./identity.ts";
 import { NodeDisk } from "./node-disk.ts";
 import { decideRecovery } from "./recovery.ts";
-import { type ImageSearch, findImage } from "./state/find-image.ts";
-import { LevelStores } from "./state/level-stores.ts";
+import { readImageCopy } from "./image-copy.ts";
+import type { ImageSearch } from "./state/find-image.ts";
 import { segmentPath } from "./wal/contents.ts";
 import { nameOf } from "./wal/log-shape.ts";
 import { scanWal, type WalScan } from "./wal/scan.ts";
@@ -47,26 +44,6 @@ export async function inspectFolder({
     ...damageLines(identity, floor, scan, image),
     ...entryLines(scan.entries, entriesMax),
   ];
-}
-
-/** LevelDB cannot be opened without being changed, so a copy is. */
-async function readImageCopy(dir: string): Promise<ImageSearch> {
-  const copy = await mkdtemp(join(tmpdir(), "rollcall-inspect-"));
-  try {
-    const numbers = new LevelStores(dir).list();
-    for (const number of numbers) {
-      await cp(join(dir, `state.${number}`), join(copy, `state.${number}`), { recursive: true });
-    }
-    return await new Promise((resolve, reject) => {
-      findImage(new LevelStores(copy), (error, search) => {
-        if (search === null) return reject(error instanceof Error ? error : new Error(String(error)));
-        if (search.found === null) return resolve(search);
-        search.found.store.close(() => resolve(search));
-      });
-    });
-  } finally {
-    await rm(copy, { recursive: true, force: true });
-  }
 }
 
 function identityLines(reading: IdentityReading): string[] {

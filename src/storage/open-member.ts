@@ -12,6 +12,7 @@ import { lockFolder } from "./folder-lock.ts";
 import type { Identity } from "./identity.ts";
 import { NodeDisk } from "./node-disk.ts";
 import { openStorage, type Storage, type StorageReport } from "./open-storage.ts";
+import { StorageRefusal } from "./refusal.ts";
 import { LevelStores } from "./state/level-stores.ts";
 import { defaultWalLimits, type WalLimits } from "./wal/write-ahead-log.ts";
 
@@ -70,7 +71,7 @@ function open({ dir, memberId, disk, clock, scheduler, limits }: OpenMemberOptio
   };
   return new Promise((resolve, reject) => {
     openStorage(environment, (error, storage) => {
-      if (storage === null) reject(asError(`opening the data folder ${dir}`, error));
+      if (storage === null) reject(asRefusal(dir, error));
       else resolve(storage);
     });
   });
@@ -129,6 +130,12 @@ function settled(attempt: string, start: (done: (error: unknown) => void) => voi
   return new Promise((resolve, reject) => {
     start((error) => (error === null ? resolve() : reject(asError(attempt, error))));
   });
+}
+
+function asRefusal(dir: string, error: unknown): Error {
+  if (error instanceof Error) return error;
+  const { message } = error as { readonly message: string };
+  return new StorageRefusal(`the data folder ${dir} cannot be opened: ${message}`);
 }
 
 /** Refusals and bugs are errors already; what the disk says becomes one. */

@@ -16,6 +16,7 @@ import { findOwner, type Ownership } from "./owner.ts";
 import { decideRecovery, type Recovery } from "./recovery.ts";
 import { findImage, type ImageSearch, type OpenImage, removeOthers, startEmpty } from "./state/find-image.ts";
 import { ImageStore } from "./state/image-store.ts";
+import { StorageRefusal } from "./refusal.ts";
 import type { RecordStores } from "./state/record-store.ts";
 import type { Owner } from "./wal/contents.ts";
 import { type LogEnvironment, openEmptyLog, openLog, removeLog } from "./wal/open-log.ts";
@@ -73,10 +74,20 @@ export function openStorage(environment: StorageEnvironment, done: OpenStorageDo
     };
     try {
       readAndOpen(environment, search, end);
-    } catch (refusal) {
-      end(refusal, null);
+    } catch (thrown) {
+      end(unreadable(thrown), null);
     }
   });
+}
+
+/** A disk that cannot read what it holds is no disk to start on: nobody knows what else it will not give back. */
+function unreadable(thrown: unknown): unknown {
+  const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
+  if (thrown instanceof StorageRefusal || typeof code !== "string") return thrown;
+  return new StorageRefusal(
+    `a file of the data folder cannot be read (${String(message)}): look at the permissions and the disk; if the disk is broken, replace it, and then this member with "rollcall member replace"`,
+    { cause: thrown },
+  );
 }
 
 interface Reading {

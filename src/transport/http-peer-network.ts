@@ -37,6 +37,8 @@ export interface PeerNetworkOptions {
     /** Version of this build. */
     readonly version: string;
   };
+  /** The cluster that this member belonged to when it was last up; null or absent before its first start. */
+  readonly clusterId?: string | null;
   readonly listen: { readonly host: string; readonly port: number };
   /** The configured list. It is tried before the address that the membership holds, and is all there is before any membership is known. */
   readonly peers: readonly { readonly id: NodeId; readonly peerUrl: string }[];
@@ -100,6 +102,7 @@ export class HttpPeerNetwork implements PeerNetwork {
     this.#options = options;
     this.#limits = { ...defaultTransportLimits, ...options.limits };
     this.#logger = options.logger;
+    this.#clusterId = options.clusterId ?? null;
     this.#problems = new Problems(this.#logger);
     const authenticator = new Authenticator(options.secret);
     const self = (): Identity => this.#identity();

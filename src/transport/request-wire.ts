@@ -4,7 +4,7 @@
  */
 
 import type { MembershipChange } from "../raft/io.ts";
-import type { PeerReply, PeerRequest, PeerView } from "../replica/ports.ts";
+import type { MemberReport, PeerReply, PeerRequest, PeerView } from "../replica/ports.ts";
 import { decodeBody, encodeBody } from "./codec.ts";
 import { Fields } from "./fields.ts";
 import { decodeFrames, encodeFrame } from "./frames.ts";
@@ -38,6 +38,9 @@ export function decodeRequest(bytes: Buffer, frameBytesMax: number): PeerRequest
     }
     case "awaitWatches": {
       return { kind, revision: fields.count("revision"), budgetMs: fields.amount("budgetMs") };
+    }
+    case "report": {
+      return { kind, report: readReport(fields.inner("report")) };
     }
     default: {
       throw new PeerProtocolError(`a request of kind ${JSON.stringify(kind)} is unknown here`);
@@ -73,6 +76,9 @@ export function decodeReply(bytes: Buffer, frameBytesMax: number): PeerReply {
     }
     case "watches": {
       return { kind, reached: fields.flag("reached") };
+    }
+    case "report": {
+      return { kind, report: readReport(fields.inner("report")) };
     }
     default: {
       throw new PeerProtocolError(`a reply of kind ${JSON.stringify(kind)} is unknown here`);
@@ -121,6 +127,16 @@ function readView(fields: Fields): PeerView {
     appliedIndex: fields.count("appliedIndex"),
     recovering: fields.flag("recovering"),
     version: fields.textOrNull("version"),
+  };
+}
+
+function readReport(fields: Fields): MemberReport {
+  return {
+    writeMs: fields.amountOrNull("writeMs"),
+    roomIsShort: fields.flag("roomIsShort"),
+    checkpoints: fields
+      .maps("checkpoints")
+      .map((checkpoint) => ({ index: checkpoint.count("index"), hash: checkpoint.text("hash") })),
   };
 }
 

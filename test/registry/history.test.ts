@@ -32,7 +32,8 @@ test("the history tells who did what to an instance, and why it left", () => {
       at: 1_700_000_000_000,
       reason: "not renewed for 30000 ms, last through n3",
       incarnation: 5,
-      lastRenewal: 7_000,
+      // Wall time of the expiry, less the cluster time since.
+      lastRenewal: 1_700_000_000_000 - 30_000,
     }),
     line(5, "replaced", { at: 5, reason: "registered by another session", incarnation: 5 }),
     line(4, "override", { at: 4, reason: "disk is dying", by: "operator" }),
@@ -95,6 +96,6 @@ test("what protection does to a service is told without an id", () => {
   expect(held).toMatchObject({
     id: "i4",
     reason: "overdue, and held by protection: 2 of 5 have expired lately",
-    lastRenewal: 0,
+    lastRenewal: 1_700_000_000_000 - 30_000,
   });
 });

@@ -117,3 +117,16 @@ test("a patch with another revision than the instance's is refused with the pres
   });
   expect(harness.ok(patch({ weight: 2 }, { ifRevision: 1 })).revision).toBe(2);
 });
+
+test("the reason that is given for a patch goes on in the history, after what it changed", () => {
+  const harness = new Harness();
+  harness.ok(register("a"));
+  harness.ok(patch({ status: "draining" }, { reason: "deploy 7" }));
+  harness.ok(patch({ weight: 2 }, { reason: "less load" }));
+  const reasons = harness.registry
+    .history("default", "web", { id: "a", beforeRevision: null, limit: 2 })
+    .map(({ reason }) => reason);
+  expect(reasons).toEqual(["changed weight: less load", "up -> draining: deploy 7"]);
+  const tooLong = harness.fails(patch({ weight: 3 }, { reason: "x".repeat(257) }));
+  expect(tooLong.code).toBe("invalid_argument");
+});

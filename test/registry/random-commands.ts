@@ -75,7 +75,7 @@ const renewOne = fc.record({
   status: maybe(status),
 });
 
-const patch = fc.record({
+const patchFields = {
   kind: fc.constant("patch" as const),
   key,
   changes: fc.record(
@@ -95,7 +95,9 @@ const patch = fc.record({
   ),
   incarnation: rarely(revision),
   ifRevision: rarely(revision),
-});
+};
+
+const patch = fc.oneof(fc.record(patchFields), fc.record({ ...patchFields, reason: text }));
 
 const deregister = fc.record({
   kind: fc.constant("deregister" as const),

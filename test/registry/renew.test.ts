@@ -7,7 +7,7 @@ test("renewals by handle move deadlines and nothing else", () => {
   const a = harness.ok(register("a")).instance.incarnation;
   const b = harness.ok(register("b", { ttlMs: 5_000 })).instance.incarnation;
   harness.now = 4_000;
-  expect(harness.ok({ kind: "renew", handles: [b, a, 99, b] }).renewed).toEqual([true, true, false, true]);
+  expect(harness.ok({ kind: "renew", handles: [b, a, 99, b] }).ttlsMs.map((ttlMs) => ttlMs > 0)).toEqual([true, true, false, true]);
   expect(harness.events).toEqual([]);
   expect(harness.registry.revision).toBe(2);
   expect(harness.registry.deadline(aKey("a"))).toBe(34_000);
@@ -19,9 +19,9 @@ test("a handle of a registration that was replaced or removed renews nothing", (
   const old = harness.ok(register("a")).instance.incarnation;
   const current = harness.ok({ ...register("a"), session: "s2" }).instance.incarnation;
   harness.now = 1_000;
-  expect(harness.ok({ kind: "renew", handles: [old, current] }).renewed).toEqual([false, true]);
+  expect(harness.ok({ kind: "renew", handles: [old, current] }).ttlsMs.map((ttlMs) => ttlMs > 0)).toEqual([false, true]);
   harness.ok(deregister("a"));
-  expect(harness.ok({ kind: "renew", handles: [old, current] }).renewed).toEqual([false, false]);
+  expect(harness.ok({ kind: "renew", handles: [old, current] }).ttlsMs).toEqual([0, 0]);
 });
 
 test("a renewal by name may change the status, which keeps the incarnation", () => {
@@ -82,7 +82,7 @@ test("an overdue instance that is still listed may renew", () => {
   const harness = new Harness();
   const handle = harness.ok(register("a")).instance.incarnation;
   harness.now = 100_000;
-  expect(harness.ok({ kind: "renew", handles: [handle] }).renewed).toEqual([true]);
+  expect(harness.ok({ kind: "renew", handles: [handle] }).ttlsMs.map((ttlMs) => ttlMs > 0)).toEqual([true]);
   expect(harness.pass(29_999).expired).toBe(0);
   expect(harness.ids()).toEqual(["a"]);
 });
@@ -96,6 +96,6 @@ test("a renewal ahead of an expiry in the same entry wins", () => {
     { ...envelope, command: { kind: "renew", handles: [handle] } },
     { ...envelope, command: { kind: "expire" } },
   );
-  expect(results).toMatchObject([{ renewed: [true] }, { expired: 0 }]);
+  expect(results).toMatchObject([{ ttlsMs: [expect.any(Number)] }, { expired: 0 }]);
   expect(harness.ids()).toEqual(["a"]);
 });

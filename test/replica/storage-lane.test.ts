@@ -25,6 +25,7 @@ function bench(): Bench {
     persist: (_write: unknown, done: StorageDone) => void pending.push(done),
   } as unknown as LogStore;
   const lane = new StorageLane({
+    onWritten: () => {},
     log,
     clock: process,
     scheduler: process,

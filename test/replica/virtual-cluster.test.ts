@@ -2,6 +2,8 @@ import { beforeEach, expect, test } from "vitest";
 import { defaultRaftConfig } from "../../src/raft/config.ts";
 import type { ReadOptions, RenewalResult } from "../../src/replica/member.ts";
 import type { RollcallError } from "../../src/lib/errors.ts";
+import type { Patch } from "../../src/registry/commands.ts";
+import type { WriteEnd } from "../../src/replica/write-queue.ts";
 import { aKey, deregister, register } from "../support/commands.ts";
 import { seededRandom } from "../support/random.ts";
 import { VirtualCluster, type VirtualClusterOptions } from "../support/virtual-cluster.ts";
@@ -172,6 +174,78 @@ test("many renewals within the window make one entry, and each is answered", () 
   expect(cluster.replica(leader).status.lastIndex - before).toBeLessThanOrEqual(3);
 });
 
+test("a forwarded write ends at its own time, and takes none from those that it travels with", () => {
+  cluster = start({ latencyMs: 50 });
+  const leader = cluster.waitForLeader();
+  const [follower] = others(leader);
+  const ends: Record<string, WriteEnd> = {};
+  const submit = (id: string, timeoutMs: number): void =>
+    cluster
+      .replica(follower)
+      .submit(register(id), { timeoutMs, idempotencyKey: null, by: null }, (end) => (ends[id] = end));
+  submit("hasty", 20);
+  submit("patient", 5000);
+  cluster.time.runUntil(() => Object.keys(ends).length === 2, 6000, "both answers");
+  expect(ends["hasty"]).toMatchObject({ kind: "error", error: { outcome: "unknown" } });
+  expect(ends["patient"]).toMatchObject({ kind: "result", result: { ok: true } });
+});
+
+test("a renewal ends at its own time, and takes none from those that it travels with", () => {
+  const leader = cluster.waitForLeader();
+  const [follower] = others(leader);
+  cluster.mustSubmit(leader, register("a"));
+  cluster.mustSubmit(leader, register("b"));
+  cluster.waitForAgreement();
+  cluster.isolate(follower);
+  cluster.time.runFor(3000);
+  const endedAt: Record<string, number> = {};
+  const startedAt = cluster.time.nowMs;
+  const ask = (id: string, timeoutMs: number): void =>
+    cluster
+      .replica(follower)
+      .renew({ key: aKey(id), incarnation: null, status: null }, timeoutMs, (result) => {
+        expect(result).toMatchObject({ ok: false });
+        endedAt[id] = cluster.time.nowMs - startedAt;
+      });
+  ask("a", 300);
+  ask("b", 8000);
+  cluster.time.runUntil(() => Object.keys(endedAt).length === 2, 9000, "both answers");
+  expect(endedAt["a"]).toBeLessThan(400);
+  expect(endedAt["b"]).toBeGreaterThanOrEqual(8000);
+});
+
+test("beyond openRenewalsMax a renewal is refused as overloaded", () => {
+  cluster = start({ settings: { openRenewalsMax: 2 } });
+  const leader = cluster.waitForLeader();
+  const results: RenewalResult[] = [];
+  for (const id of ["a", "b", "c"]) {
+    cluster
+      .replica(leader)
+      .renew({ key: aKey(id), incarnation: null, status: null }, 500, (result) => results.push(result));
+  }
+  expect(results).toMatchObject([{ ok: false, code: "overloaded", outcome: "not_applied" }]);
+  cluster.time.runUntil(() => results.length === 3, 2000, "the others");
+  expect(renew(leader, "a")).toMatchObject({ code: "not_registered" });
+});
+
+test("a renewal answers with the lease's own TTL, also on a member that has not seen it change", () => {
+  const leader = cluster.waitForLeader();
+  const [follower] = others(leader);
+  cluster.mustSubmit(leader, register("a", { ttlMs: 60_000 }));
+  cluster.waitForAgreement();
+  cluster.messageFilter = (message) => message.type !== "append" || message.to !== follower;
+  const patch: Patch = {
+    kind: "patch",
+    ...aKey("a"),
+    changes: { ttlMs: 5000 },
+    incarnation: null,
+    ifRevision: null,
+  };
+  cluster.mustSubmit(leader, patch);
+  expect(cluster.replica(follower).registry.instance(aKey("a"))?.declared.ttlMs).toBe(60_000);
+  expect(renew(follower, "a")).toMatchObject({ ok: true, ttlMs: 5000 });
+});
+
 test("a renewal of what nobody registered is not_registered; of an older incarnation it is superseded", () => {
   const leader = cluster.waitForLeader();
   expect(renew(leader, "ghost")).toMatchObject({ ok: false, code: "not_registered" });
@@ -242,6 +316,21 @@ test("a follower that the log no longer reaches back to is brought up by a snaps
   cluster.restart(behind);
   cluster.waitForAgreement();
   expect(listed(behind)).toHaveLength(101);
+});
+
+test("a snapshot whose transfer breaks is asked for again at once", () => {
+  cluster = start({ settings: { retainEntries: 0, imageSyncIntervalMs: 100, flushIntervalMs: 50 } });
+  const leader = cluster.waitForLeader();
+  const [behind] = others(leader);
+  cluster.crash(behind);
+  for (let n = 0; n < 100; n += 1) cluster.mustSubmit(leader, register(`a${n}`));
+  cluster.time.runUntil(() => cluster.replica(leader).status.firstIndex > 50, 60_000, "a compacted log");
+  cluster.fetchesToBreak = 2;
+  cluster.start(behind);
+  const before = cluster.time.nowMs;
+  cluster.waitForAgreement();
+  expect(cluster.fetchesToBreak).toBe(0);
+  expect(cluster.time.nowMs - before).toBeLessThan(5000);
 });
 
 test("a linearizable read at a follower sees what was acknowledged elsewhere, and is refused by a minority", () => {

@@ -110,10 +110,10 @@ test("after a failed batch every later one fails, and the next start reads what 
   const machine = new Machine();
   const state = stateOf(machine);
   write(machine, state, someRecords, baseAt(1, 1));
-  machine.disk.fault = ({ kind }) => (kind === "store" ? { code: "ENOSPC" } : null);
-  expect(write(machine, state, [["a", 2]], baseAt(1, 1))?.kind).toBe("full");
+  machine.disk.fault = ({ kind }) => (kind === "store" ? { code: "EIO" } : null);
+  expect(write(machine, state, [["a", 2]], baseAt(1, 1))?.kind).toBe("failed");
   machine.disk.fault = () => null;
-  expect(write(machine, state, [["a", 3]], baseAt(1, 1))?.kind).toBe("full");
+  expect(write(machine, state, [["a", 3]], baseAt(1, 1))?.kind).toBe("failed");
   const { image } = must(machine.killed().open().stores, "a member").recovered;
   expect(new Map(image.records)).toEqual(new Map(someRecords));
 });
@@ -201,4 +201,24 @@ test("a batch changes each key once, and no key that is not the state machine's"
   expect(() => state.write({ ...batch, puts: [["!meta", 1]], deletes: [] }, () => {})).toThrow(
     "begins with a letter",
   );
+});
+
+test("a full disk refuses a batch, and once there is room the next one holds it too, without a restart", () => {
+  const machine = new Machine();
+  const state = stateOf(machine);
+  expect(write(machine, state, someRecords, baseAt(3, 1))).toBe(null);
+  machine.disk.fault = ({ kind }) => (kind === "store" ? { code: "ENOSPC" } : null);
+  for (let i = 0; i < 3; i += 1)
+    expect(write(machine, state, [["c", i]], baseAt(4 + i, 1))).toMatchObject({ kind: "full" });
+  const [failure, source] = machine.wait<readonly [StorageFailure | null, ImageSource | null]>((done) =>
+    state.openImage((...result) => done(result)),
+  );
+  expect(failure).toMatchObject({ kind: "full" });
+  expect(source).toBe(null);
+
+  machine.disk.fault = () => null;
+  expect(write(machine, state, [["c", 9]], baseAt(9, 1), ["a"])).toBe(null);
+  const { recovered } = must(machine.killed().open().stores, "a member");
+  expect(recovered.image.base.last.index).toBe(9);
+  expect(new Map(recovered.image.records)).toEqual(new Map([...someRecords.slice(1), ["c", 9]]));
 });

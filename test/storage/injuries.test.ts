@@ -268,3 +268,14 @@ function exchange(records: Map<string, Uint8Array>, a: string, b: string): void 
   records.set(a, second);
   records.set(b, first);
 }
+
+test("a file that cannot be read ends the start in one sentence, and changes nothing", () => {
+  const folder = aFolder({ compacted: true });
+  const before = folder.disk.files();
+  for (const path of before.keys()) {
+    const machine = copyOf(folder);
+    machine.disk.readFault = (read) => (read === path ? "EIO" : null);
+    expect(() => machine.open(), `with ${path}`).toThrow(StorageRefusal);
+    expect(machine.disk.files(), `with ${path}`).toEqual(before);
+  }
+});

@@ -53,6 +53,9 @@ export interface StateHash {
 /** Elections within a second, so that tests that kill leaders are quick. Heartbeats are missed six times before one. */
 const quickElections = { "tick-ms": "25", "heartbeat-ms": "75", "election-ms": "500" };
 
+/** Members of tests need not fill the disk. */
+const smallReserve = { "disk-reserve-bytes": "65536" };
+
 /** How long a request may take before the harness gives it up. */
 const requestMs = 8_000;
 
@@ -86,7 +89,7 @@ export class TestCluster {
           dataFolder: join(folder, id),
           clientUrl: `http://127.0.0.1:${portOf(0, index)}`,
           peerPort: portOf(1, index),
-          flags: { members: list, ...quickElections, ...flags },
+          flags: { members: list, ...quickElections, ...smallReserve, ...flags },
         }),
     );
     const proxies = proxied ? ids.map((_, index) => new PeerProxy(portOf(1, index))) : [];
@@ -120,7 +123,7 @@ export class TestCluster {
       dataFolder: join(this.folder, id),
       clientUrl,
       peerPort,
-      flags: { ...quickElections, ...flags },
+      flags: { ...quickElections, ...smallReserve, ...flags },
     });
     this.members.push(member);
     return member;

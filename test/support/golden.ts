@@ -12,7 +12,6 @@
  */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 /** Takes one command line and answers in lines; an empty array for nothing to say. */
@@ -31,8 +30,8 @@ export function testScripts(folder: URL, newInterpreter: () => Interpreter): voi
     const script = readFileSync(url, "utf8");
     test(`${path.replace(/\.txt$/, "")}: ${titleOf(script)}`, () => {
       const rendered = runScript(script, newInterpreter());
-      if (isUpdating() && rendered !== script) writeFileSync(url, rendered);
-      else expect(rendered, `${fileURLToPath(url)} (record with -u if this is what should happen)`).toBe(script);
+      const expected = isUpdating() ? record(url, rendered) : script;
+      expect(rendered, `${path} (record with -u if this is what should happen)`).toBe(expected);
     });
   }
 }
@@ -72,8 +71,15 @@ function scriptsIn(folder: URL): string[] {
   return names.filter((name) => name.endsWith(".txt")).toSorted();
 }
 
+function record(url: URL, rendered: string): string {
+  writeFileSync(url, rendered);
+  return rendered;
+}
+
 /** Whether vitest was asked to record (`-u`). */
 function isUpdating(): boolean {
-  const { snapshotState } = expect.getState() as unknown as { readonly snapshotState?: { readonly _updateSnapshot?: string } };
+  const { snapshotState } = expect.getState() as unknown as {
+    readonly snapshotState?: { readonly _updateSnapshot?: string };
+  };
   return snapshotState?._updateSnapshot === "all" && !process.env["CI"];
 }

@@ -118,13 +118,21 @@ export class LocalMember implements RegistryMember {
     const refusal = this.refusals[0];
     if (refusal !== undefined) {
       this.refusals.shift();
-      return renewals.map(() => ({ ok: false, code: refusal.code, detail: refusal.message }));
+      const { code, message: detail, outcome, retryAfterMs } = refusal;
+      return renewals.map(() => ({ ok: false, code, detail, outcome, retryAfterMs }));
     }
     await this.#turn();
     return renewals.map(({ key, incarnation, status }): RenewalResult => {
       const options = { timeoutMs, idempotencyKey: null, by: null };
       const result = this.#apply({ kind: "renewOne", ...key, incarnation, status }, options);
-      if (!result.ok) return { ok: false, code: result.code, detail: result.detail };
+      if (!result.ok)
+        return {
+          ok: false,
+          code: result.code,
+          detail: result.detail,
+          outcome: "not_applied",
+          retryAfterMs: null,
+        };
       if (result.kind !== "renewOne") throw new Error(`a renewal got the result of a ${result.kind}`);
       return { ok: true, incarnation: result.incarnation, ttlMs: result.ttlMs };
     });
@@ -227,6 +235,13 @@ export class LocalMember implements RegistryMember {
 
   async compact(): Promise<number> {
     return this.#appliedIndex;
+  }
+
+  async backup(): Promise<AsyncIterable<Uint8Array>> {
+    const parts = ["all ", "of it"].map((part) => Buffer.from(part));
+    return (async function* () {
+      yield* parts;
+    })();
   }
 
   readiness(): ReadinessCheck[] {

@@ -26,6 +26,8 @@ export interface MemberSettings {
   readonly peerPort: number;
   /** Further options of `serve`, without the leading dashes. */
   readonly flags: Readonly<Record<string, string>>;
+  /** Further environment variables. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** How a process ended. */
@@ -69,7 +71,7 @@ export class MemberProcess {
 
   start(): void {
     if (this.isRunning) throw new Error(`${this.id} runs already`);
-    const { id, dataFolder, clientUrl, peerPort, flags } = this.settings;
+    const { id, dataFolder, clientUrl, peerPort, flags, environment = {} } = this.settings;
     const given = {
       id,
       data: dataFolder,
@@ -82,7 +84,7 @@ export class MemberProcess {
     const child = spawn(process.execPath, [...nodeFlags, entryPoint, "serve", ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       // Nothing of whoever runs the tests reaches the member.
-      env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compileCache },
+      env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compileCache, ...environment },
     });
     const take = (chunk: Buffer): void => {
       this.#log += chunk.toString();

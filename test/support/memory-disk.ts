@@ -60,6 +60,8 @@ export class MemoryDisk implements Disk {
   onQueued: (operation: DiskOperation) => void = () => {};
   /** Asked when an operation is executed. */
   fault: (operation: DiskOperation) => Fault | null = () => null;
+  /** Why a file cannot be read; null when it can. */
+  readFault: (path: string) => string | null = () => null;
   /** A disk that says that it has synced, and has not: with it, tests of power loss must fail. */
   ignoresSyncs = false;
   /** How many operations were executed. */
@@ -124,6 +126,8 @@ export class MemoryDisk implements Disk {
   }
 
   read(path: string): Uint8Array | null {
+    const code = this.readFault(path);
+    if (code !== null) throw Object.assign(new Error(`${code}: read ${path}`), { code });
     return this.#names.get(path)?.current ?? null;
   }
 

@@ -56,6 +56,8 @@ export class TestMember {
   image: Image;
   fetching: { readonly from: NodeId; readonly meta: SnapshotMeta } | null = null;
   isUp = true;
+  /** How often this member's disk lost its memory. */
+  losses = 0;
 
   constructor(id: NodeId, disk: Disk, core: RaftCore) {
     this.id = id;
@@ -84,7 +86,12 @@ export function incarnationOf(id: NodeId): string {
 /** A plain membership of these ids. */
 export function membershipOf(voters: readonly NodeId[], learners: readonly NodeId[] = []): Membership {
   const ids = [...voters, ...learners].toSorted();
-  const members = ids.map((id) => ({ id, incarnation: incarnationOf(id), peerUrl: `peer://${id}`, clientUrl: `client://${id}` }));
+  const members = ids.map((id) => ({
+    id,
+    incarnation: incarnationOf(id),
+    peerUrl: `peer://${id}`,
+    clientUrl: `client://${id}`,
+  }));
   return { voters: voters.toSorted(), outgoing: [], learners: learners.toSorted(), members };
 }
 
@@ -146,7 +153,9 @@ export class RaftNetwork {
   }
 
   get leader(): TestMember | undefined {
-    const leaders = [...this.members.values()].filter((member) => member.isUp && member.core.status.role === "leader");
+    const leaders = [...this.members.values()].filter(
+      (member) => member.isUp && member.core.status.role === "leader",
+    );
     return leaders.toSorted((a, b) => b.core.status.term - a.core.status.term)[0];
   }
 
@@ -295,13 +304,18 @@ export class RaftNetwork {
     this.#carryOut(member);
   }
 
-  /** Rot took the log's end; the member noticed and knows that it may have forgotten promises. */
-  loseMemory(id: NodeId, options: { readonly entries: number; readonly hardState?: HardState }): void {
-    const { disk } = this.member(id);
+  /** Rot took the log's end, and the vote with it; the member noticed, and knows that it may have forgotten promises. */
+  loseMemory(id: NodeId, lostEntries: number): void {
+    const member = this.member(id);
+    const { disk } = member;
+    member.losses += 1;
     disk.lost = [...disk.entries];
-    const keep = Math.max(disk.entries.length - options.entries, disk.image.base.last.index - disk.base.last.index);
-    disk.entries.length = Math.min(disk.entries.length, keep);
-    disk.hardState = options.hardState ?? disk.hardState;
+    const imageEntries = disk.image.base.last.index - disk.base.last.index;
+    disk.entries.length = Math.min(
+      disk.entries.length,
+      Math.max(disk.entries.length - lostEntries, imageEntries),
+    );
+    disk.hardState = { term: disk.entries.at(-1)?.term ?? disk.base.last.term, vote: null };
     disk.recovering = true;
   }
 
@@ -322,7 +336,8 @@ export class RaftNetwork {
   /** Repeats the offer that stands, as long as the log can go on after it. */
   #offerSnapshot(member: TestMember, { to, term }: EffectOf<"sendSnapshot">): void {
     const standing = this.#offers.get(`${member.id} ${to}`);
-    const isUseful = standing !== undefined && standing.image.base.last.index + 1 >= member.core.status.firstIndex;
+    const isUseful =
+      standing !== undefined && standing.image.base.last.index + 1 >= member.core.status.firstIndex;
     const { id, image } = isUseful ? standing : this.#newOffer(member, to);
     this.inFlight.push({ type: "snapshotOffer", from: member.id, to, term, meta: { id, ...image.base } });
   }
@@ -367,13 +382,15 @@ function writeTo(disk: Disk, write: Write): void {
   if (truncateAfter !== null) disk.entries = disk.entries.filter((entry) => entry.index <= truncateAfter);
   for (const entry of write.entries) {
     const last = disk.entries.at(-1)?.index ?? disk.base.last.index;
-    if (entry.index !== last + 1) throw new Error(`the disk ends at ${last}, so entry ${entry.index} cannot be appended`);
+    if (entry.index !== last + 1)
+      throw new Error(`the disk ends at ${last}, so entry ${entry.index} cannot be appended`);
     disk.entries.push(entry);
   }
 }
 
 function compactOn(disk: Disk, base: LogBase): void {
-  if (base.last.index > disk.image.base.last.index) throw new Error("the log was compacted beyond the durable image");
+  if (base.last.index > disk.image.base.last.index)
+    throw new Error("the log was compacted beyond the durable image");
   disk.base = base;
   disk.entries = disk.entries.filter((entry) => entry.index > base.last.index);
 }
@@ -390,7 +407,8 @@ function applyTo(image: Image, entries: readonly Entry[]): Image {
   let { base } = image;
   const state = [...image.state];
   for (const entry of entries) {
-    if (entry.index !== state.length + 1) throw new Error(`entry ${entry.index} was applied after ${state.length}`);
+    if (entry.index !== state.length + 1)
+      throw new Error(`entry ${entry.index} was applied after ${state.length}`);
     state.push(describeEntry(entry));
     base = advanceBase(base, entry);
   }
@@ -438,4 +456,3 @@ export function describeMembership({ voters, outgoing, learners }: Membership): 
 export function text(payload: string): Uint8Array {
   return new TextEncoder().encode(payload);
 }
-

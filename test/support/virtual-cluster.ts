@@ -44,6 +44,16 @@ export class VirtualCluster {
   readonly #settings: ReplicaSettings;
   /** Sees each message before it is sent; returns false to lose it. */
   messageFilter: (message: Message) => boolean = () => true;
+  /** Free bytes on each member's disk; null when nobody can look. */
+  freeBytes: (id: NodeId) => number | null = () => null;
+  /** What happened to each reserve, oldest first. */
+  readonly reserves: string[] = [];
+  /** Why members have ended themselves. Throws, unless the test means it to happen. */
+  onFatal: (member: NodeId, error: unknown) => void = (_member, error) => {
+    throw error;
+  };
+  /** So many of the next snapshot transfers end early. */
+  fetchesToBreak = 0;
   /** Decides the fate of a request's answer: "lost" breaks it after it was handled. */
   replyFilter: (to: NodeId, request: PeerRequest) => "delivered" | "lost" = () => "delivered";
 
@@ -88,10 +98,19 @@ export class VirtualCluster {
         clock: process,
         scheduler: process,
         codec: virtualCodec,
+        room: {
+          look: (done) => process.soon(() => done(this.freeBytes(id))),
+          releaseReserve: () => void this.reserves.push(`${id} released`),
+          restoreReserve: () => void this.reserves.push(`${id} restored`),
+        },
         random: this.#options.random,
       },
       settings: this.#settings,
-      observer: { ...silentObserver, raft: (event) => this.events.push({ member: id, event }) },
+      observer: {
+        ...silentObserver,
+        raft: (event) => this.events.push({ member: id, event }),
+        fatal: (error) => this.onFatal(id, error),
+      },
     });
     this.#running.set(id, { replica, process });
     replica.start();
@@ -244,6 +263,10 @@ export class VirtualCluster {
   ): void {
     const fetchFrom = (position: number): void => {
       const handler = source();
+      if (position > 0 && this.fetchesToBreak > 0) {
+        this.fetchesToBreak -= 1;
+        return done({ message: "the connection broke" });
+      }
       if (handler === null) return process.soon(() => done({ message: "the source is away" }));
       handler.readSnapshot(meta.id, position, (chunk) => {
         process.after(this.#latencyMs, () => {

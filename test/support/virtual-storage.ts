@@ -11,6 +11,7 @@ import {
   type Membership,
 } from "../../src/raft/types.ts";
 import type {
+  Clock,
   CommandCodec,
   ImageSink,
   ImageSource,
@@ -44,8 +45,12 @@ export class VirtualDisk {
   recovering = false;
   /** Milliseconds that one durable write takes. */
   syncMs = 1;
+  /** While it does, no write ends. */
+  isHanging = false;
   /** What the next operations answer instead of being done. */
   failure: StorageFailure | null = null;
+  /** The same, of the image alone. */
+  imageFailure: StorageFailure | null = null;
 
   /** As a bootstrap leaves it: one membership entry, committed by definition. */
   static bootstrapped(membership: Membership): VirtualDisk {
@@ -74,11 +79,12 @@ export class VirtualDisk {
 
 export class VirtualLog implements LogStore {
   readonly #disk: VirtualDisk;
-  readonly #scheduler: Scheduler;
+  readonly #scheduler: Scheduler & Clock;
   #busyUntil: (() => void)[] = [];
   #isBusy = false;
+  #busySinceMs = 0;
 
-  constructor(disk: VirtualDisk, scheduler: Scheduler) {
+  constructor(disk: VirtualDisk, scheduler: Scheduler & Clock) {
     this.#disk = disk;
     this.#scheduler = scheduler;
   }
@@ -107,8 +113,8 @@ export class VirtualLog implements LogStore {
     });
   }
 
-  oldestPendingMs(): number {
-    return 0;
+  oldestPendingMs(nowMs: number): number {
+    return this.#isBusy ? nowMs - this.#busySinceMs : 0;
   }
 
   #cutTo(base: LogBase, keepTail: boolean): void {
@@ -129,12 +135,18 @@ export class VirtualLog implements LogStore {
   #next(): void {
     this.#isBusy = this.#busyUntil.length > 0;
     if (!this.#isBusy) return;
-    this.#scheduler.after(this.#disk.syncMs, () => {
+    this.#busySinceMs = this.#scheduler.monotonicMs();
+    this.#wait(() => {
       const group = this.#busyUntil;
       this.#busyUntil = [];
       for (const finish of group) finish();
       this.#next();
     });
+  }
+
+  /** As long as the disk takes; what hangs ends as soon as it hangs no more. */
+  #wait(then: () => void): void {
+    this.#scheduler.after(this.#disk.syncMs, () => (this.#disk.isHanging ? this.#wait(then) : then()));
   }
 }
 
@@ -149,7 +161,8 @@ export class VirtualState implements StateStore {
 
   write(batch: StateBatch, done: StorageDone): void {
     this.#scheduler.after(this.#disk.syncMs, () => {
-      const { image, failure } = this.#disk;
+      const { image } = this.#disk;
+      const failure = this.#disk.failure ?? this.#disk.imageFailure;
       if (failure !== null) return done(failure);
       for (const key of batch.deletes) image.records.delete(key);
       for (const [key, value] of batch.puts) image.records.set(key, structuredClone(value));

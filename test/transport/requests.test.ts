@@ -31,6 +31,7 @@ const requests: readonly PeerRequest[] = [
   { kind: "transfer", to: null },
   { kind: "clusterStatus" },
   { kind: "awaitWatches", revision: 2 ** 50, budgetMs: 10 },
+  { kind: "report", report: { writeMs: 0.25, roomIsShort: true, checkpoints: [] } },
 ];
 
 const replies: readonly PeerReply[] = [
@@ -54,6 +55,10 @@ const replies: readonly PeerReply[] = [
     ],
   },
   { kind: "watches", reached: false },
+  {
+    kind: "report",
+    report: { writeMs: null, roomIsShort: false, checkpoints: [{ index: 512, hash: "00ff" }] },
+  },
 ];
 
 test.each(requests)("a request survives the way: $kind", (request) => {

@@ -30,6 +30,7 @@ export interface Source {
 export interface Note {
   readonly type: HistoryEvent["type"];
   readonly reason: string | null;
+  /** Cluster time. */
   readonly lastRenewal?: number;
 }
 
@@ -165,7 +166,8 @@ function announce(
     reason: note.reason,
     by: source.by,
     member: source.member,
-    lastRenewal: note.lastRenewal ?? null,
+    // People read wall clocks: the proposer's, less the cluster time that has passed since.
+    lastRenewal: note.lastRenewal === undefined ? null : source.at - (state.now - note.lastRenewal),
   });
 }
 

@@ -3,8 +3,8 @@
  */
 
 import type { CommandResult, Patch } from "../commands.ts";
-import { declarationFault, isSameDeclaration, patchedDeclaration } from "../declaration.ts";
-import type { Declaration } from "../model.ts";
+import { declarationFault, isSameDeclaration, patchedDeclaration, tooLong } from "../declaration.ts";
+import { registryLimits, type Declaration } from "../model.ts";
 import type { Registration } from "../registration.ts";
 import { changeInstance, failure, notRegistered, type Applying, type Note, type Source } from "./change.ts";
 import { checkIncarnation, checkRevision } from "./guards.ts";
@@ -17,6 +17,10 @@ export function applyPatch(applying: Applying, command: Patch, source: Source): 
     checkRevision(command, registration, command.ifRevision);
   if (refused !== null) return refused;
 
+  const { reason } = command;
+  if (reason !== undefined && reason.length > registryLimits.reasonChars) {
+    return failure("invalid_argument", tooLong("reason", registryLimits.reasonChars));
+  }
   const { declared } = registration.instance;
   const patched = patchedDeclaration(declared, command.changes);
   const fault = declarationFault(patched);
@@ -25,7 +29,8 @@ export function applyPatch(applying: Applying, command: Patch, source: Source): 
   }
   const changed = !isSameDeclaration(declared, patched);
   if (changed) {
-    changeInstance(applying, registration, { declared: patched }, source, noteOf(declared, patched));
+    const note = noteOf(declared, patched, reason);
+    changeInstance(applying, registration, { declared: patched }, source, note);
     if (patched.ttlMs !== declared.ttlMs) restartLease(applying, registration);
   }
   const { instance } = registration;
@@ -56,12 +61,13 @@ const declarationNames = [
   "ttlMs",
 ] as const satisfies readonly (keyof Declaration)[];
 
-function noteOf(before: Declaration, after: Declaration): Note {
+function noteOf(before: Declaration, after: Declaration, why: string | undefined): Note {
   const changed = declarationNames.filter(
     (name) => !isSameDeclaration(before, { ...before, [name]: after[name] }),
   );
+  const given = why === undefined ? "" : `: ${why}`;
   if (changed.length === 1 && changed[0] === "status") {
-    return { type: "status", reason: `${before.status} -> ${after.status}` };
+    return { type: "status", reason: `${before.status} -> ${after.status}${given}` };
   }
-  return { type: "patched", reason: `changed ${changed.join(", ")}` };
+  return { type: "patched", reason: `changed ${changed.join(", ")}${given}` };
 }

@@ -10,13 +10,13 @@ import { changeAlive, renewLease, showLife } from "./life.ts";
 export function applyRenew(applying: Applying, command: Renew, source: Source): CommandResult {
   const { leases } = applying.state;
   const via = applying.state.memberNumber(source.member);
-  const renewed = command.handles.map((handle) => {
+  const ttlsMs = command.handles.map((handle) => {
     const registration = leases.holder(handle);
-    if (registration === null) return false;
+    if (registration === null) return 0;
     showLife(applying, registration, via, source);
-    return true;
+    return registration.instance.declared.ttlMs;
   });
-  return { ok: true, kind: "renew", renewed };
+  return { ok: true, kind: "renew", ttlsMs };
 }
 
 export function applyRenewOne(applying: Applying, command: RenewOne, source: Source): CommandResult {

@@ -54,6 +54,8 @@ export class ImageStore implements StateStore {
   #batch: number;
   #isWriting = false;
   #failure: StorageFailure | null = null;
+  /** A full disk spoils an open LevelDB for good, but not its files: it is opened again before the next batch. */
+  #mustReopen = false;
   readonly #temporary = onePlace(() => this.#number + 1);
 
   constructor(start: ImageStoreStart) {
@@ -67,11 +69,25 @@ export class ImageStore implements StateStore {
     this.#batch = start.image?.meta.batch ?? 0;
   }
 
-  /** After any failure every later batch fails too: LevelDB does not say whether the failed one is there. */
+  /**
+   * After `failed` every later batch fails too: LevelDB does not say what is there. After `full` the next batch has to hold the changes of
+   * the one before it, which may or may not be there.
+   */
   write(batch: StateBatch, done: StorageDone): void {
     assert(!this.#isWriting, "one batch is under way at a time");
     const failure = this.#failure;
     if (failure !== null) return this.#soon(() => done(failure));
+    const end: StorageDone = (result) => {
+      this.#isWriting = false;
+      if (result?.kind === "failed") this.#failure = result;
+      done(result);
+    };
+    if (!this.#mustReopen) return this.#write(batch, end);
+    this.#isWriting = true;
+    this.#reopen((result) => (result === null ? this.#write(batch, end) : end(result)));
+  }
+
+  #write(batch: StateBatch, done: StorageDone): void {
     const pending = this.#prepare(batch);
     const meta = encodeMeta({
       owner: this.#owner,
@@ -80,17 +96,40 @@ export class ImageStore implements StateStore {
       batch: this.#batch + 1,
       isReceived: false,
     });
-    this.#isWriting = true;
     const { puts, deletes } = pending;
-    this.#store.write({ puts: [...puts, [metaKey, meta]], deletes }, batch.sync, (writeFailure) => {
-      this.#isWriting = false;
-      this.#failure = writeFailure;
-      if (writeFailure === null) this.#take(pending);
-      done(writeFailure);
+    this.#isWriting = true;
+    this.#store.write({ puts: [...puts, [metaKey, meta]], deletes }, batch.sync, (failure) => {
+      if (failure === null) this.#take(pending);
+      else this.#mustReopen = true;
+      done(failure);
+    });
+  }
+
+  /** Reads all of it back, as a restart would: the checksums say whether what LevelDB has kept is the image before the batch or after it. */
+  #reopen(done: StorageDone): void {
+    this.#store.close(() => {
+      this.#stores.open(this.#number, (openFailure, store) => {
+        if (store === null) return done(openFailure);
+        this.#store = store;
+        const view = store.view();
+        readImage(view, (reading) => {
+          view.close();
+          if (reading === null || reading.kind === "damaged") return done(damagedByFullDisk(reading));
+          this.#mustReopen = false;
+          this.#sums = reading.kind === "image" ? reading.image.sums : new Map();
+          this.#totals = reading.kind === "image" ? reading.image.meta.totals : noTotals;
+          this.#batch = reading.kind === "image" ? reading.image.meta.batch : 0;
+          done(null);
+        });
+      });
     });
   }
 
   openImage(done: (failure: StorageFailure | null, source: ImageSource | null) => void): void {
+    if (this.#mustReopen) {
+      const failure = { kind: "full", message: "the disk has no room for the state image" } as const;
+      return this.#soon(() => done(failure, null));
+    }
     const view = this.#store.view();
     view.read("", 1, (failure, records) => {
       const [key, bytes] = records[0] ?? [null, null];
@@ -179,9 +218,15 @@ export class ImageStore implements StateStore {
     this.#totals = image.meta.totals;
     this.#batch = image.meta.batch;
     this.#failure = null;
+    this.#mustReopen = false;
     // The new one counts from now on. What stays of the old one is removed at the next start.
     old.store.close(() => this.#stores.remove(old.number, () => {}));
   }
+}
+
+function damagedByFullDisk(reading: { readonly why: string } | null): StorageFailure {
+  const why = reading?.why ?? "a newer version wrote it";
+  return { kind: "failed", message: `the state image cannot be read back after the disk was full: ${why}` };
 }
 
 /** An image that is given up takes a while to go, and the next one may be offered before it is gone. */

@@ -1,0 +1,190 @@
+/**
+ * How this member is, and how the others are: room on the disk, speed of the disk, and whether all states are the same. Members tell each
+ * other now and then; what follows from it is decided in `room-rules.ts`, `disk-rules.ts` and `state-agreement.ts`.
+ */
+
+import type { RaftStatus } from "../raft/io.ts";
+import type { Index, NodeId } from "../raft/types.ts";
+import type { Registry } from "../registry/registry.ts";
+import { isStalled, judgeDisk, WriteTimes } from "./disk-rules.ts";
+import type { ReplicaObserver } from "./observer.ts";
+import type { Checkpoint, DiskRoom, MemberReport, PeerNetwork } from "./ports.ts";
+import { isRoomShort, mayRestoreReserve, whoHasNoRoom } from "./room-rules.ts";
+import type { ReplicaSettings } from "./settings.ts";
+import { checkpointsMax, disagreementOf } from "./state-agreement.ts";
+
+export interface HealthOptions {
+  readonly self: NodeId;
+  readonly peers: PeerNetwork;
+  /** Null where nobody can look. */
+  readonly room: DiskRoom | null;
+  readonly settings: ReplicaSettings;
+  readonly observer: ReplicaObserver;
+  readonly nowMs: () => number;
+  readonly status: () => RaftStatus;
+  readonly leader: () => NodeId | null;
+  readonly registry: () => Registry;
+  /** Of the oldest unfinished write to the log, milliseconds. */
+  readonly pendingMs: () => number;
+  /** Whether a write to the log or to the image has found no room, and has not been made up for. */
+  readonly isFull: () => boolean;
+  readonly transfer: (to: NodeId) => void;
+  /** This member must not go on. */
+  readonly fatal: (error: Error) => void;
+}
+
+/** Records that the state hash takes up ahead of its next use, in one tick. */
+const settledPerTick = 2_000;
+
+/** A checkpoint that would cost more than this many records is left out: it must not hold up the loop. */
+const unsettledMax = 10_000;
+
+/** What a member said counts this long, in intervals of reports. */
+const reportsKept = 5;
+
+export class Health {
+  readonly #options: HealthOptions;
+  readonly #writeTimes = new WriteTimes();
+  readonly #reports = new Map<NodeId, { readonly report: MemberReport; readonly atMs: number }>();
+  readonly #asked = new Set<NodeId>();
+  #checkpoints: readonly Checkpoint[] = [];
+  #roomIsShort = false;
+  #isReserveGone = false;
+  #handedOverAtMs: number | null = null;
+  #lastRoundMs = -Infinity;
+  /** The newest index at which a disagreement was told. */
+  #toldIndex: Index = 0;
+
+  constructor(options: HealthOptions) {
+    this.#options = options;
+  }
+
+  /** Whether this member's disk hangs: it neither leads nor tries to. */
+  get isStalled(): boolean {
+    return isStalled(this.#options.pendingMs(), this.#options.settings);
+  }
+
+  /** Whose lack of room keeps the registry from growing; null when it may grow. */
+  get noRoomAt(): NodeId | null {
+    const { self, leader, status } = this.#options;
+    const short = new Set(this.#roomIsShort || this.#options.isFull() ? [self] : []);
+    for (const [id, { report }] of this.#reports) if (report.roomIsShort) short.add(id);
+    if (short.size === 0) return null;
+    return whoHasNoRoom({ self, leader: leader(), voters: status().membership.voters, short });
+  }
+
+  tick(nowMs: number): void {
+    this.#options.registry().settleHash(settledPerTick);
+    if (this.isStalled && this.#isLeader) this.#judgeDisk(nowMs);
+    if (nowMs - this.#lastRoundMs < this.#options.settings.reportIntervalMs) return;
+    this.#lastRoundMs = nowMs;
+    this.#forgetOld(nowMs);
+    this.#lookAtRoom();
+    if (this.#isLeader) this.#judgeDisk(nowMs);
+    for (const { id } of this.#options.status().membership.members) this.#ask(id);
+  }
+
+  /** A group with entries became durable after this time. */
+  written(durationMs: number): void {
+    this.#writeTimes.add(durationMs);
+  }
+
+  /** To be called right after the entry at `index` was applied, for every entry. */
+  applied(index: Index): void {
+    if (index % this.#options.settings.hashEveryEntries !== 0) return;
+    const registry = this.#options.registry();
+    if (registry.settleHash(0) > unsettledMax) return;
+    const checkpoint = { index, hash: registry.stateHash() };
+    this.#checkpoints = [...this.#checkpoints, checkpoint].slice(-checkpointsMax);
+  }
+
+  /** Another member's report, answered by this one's. */
+  exchange(from: NodeId, report: MemberReport): MemberReport {
+    this.#take(from, report);
+    return this.report();
+  }
+
+  report(): MemberReport {
+    const pendingMs = this.#options.pendingMs();
+    const usualMs = this.#writeTimes.usualMs;
+    return {
+      writeMs: pendingMs > (usualMs ?? this.#options.settings.diskSlowMs) ? pendingMs : usualMs,
+      roomIsShort: this.#roomIsShort || this.#options.isFull(),
+      checkpoints: this.#checkpoints,
+    };
+  }
+
+  get #isLeader(): boolean {
+    return this.#options.leader() === this.#options.self;
+  }
+
+  #ask(id: NodeId): void {
+    const { self, peers, settings } = this.#options;
+    if (id === self || this.#asked.has(id)) return;
+    this.#asked.add(id);
+    const request = { kind: "report", report: this.report() } as const;
+    peers.request(id, request, settings.reportIntervalMs, (outcome) => {
+      this.#asked.delete(id);
+      if (outcome.kind === "reply" && outcome.reply.kind === "report") this.#take(id, outcome.reply.report);
+    });
+  }
+
+  #take(from: NodeId, report: MemberReport): void {
+    this.#reports.set(from, { report, atMs: this.#options.nowMs() });
+    this.#compareStates();
+  }
+
+  #forgetOld(nowMs: number): void {
+    const keptMs = reportsKept * this.#options.settings.reportIntervalMs;
+    for (const [id, { atMs }] of this.#reports) if (nowMs - atMs > keptMs) this.#reports.delete(id);
+  }
+
+  #judgeDisk(nowMs: number): void {
+    const { settings, status, observer, transfer, pendingMs } = this.#options;
+    const { peers, membership, transferringTo } = status();
+    if (transferringTo !== null) return;
+    const others = peers
+      .filter(({ id, recentlyActive, recovering }) => {
+        return membership.voters.includes(id) && recentlyActive && !recovering && this.#reports.has(id);
+      })
+      .map(({ id }) => ({ id, writeMs: this.#reports.get(id)?.report.writeMs ?? null }));
+    const writeMs = this.#writeTimes.usualMs;
+    const facts = { nowMs, writeMs, pendingMs: pendingMs(), others, handedOverAtMs: this.#handedOverAtMs };
+    const verdict = judgeDisk(facts, settings);
+    if (verdict.kind === "keep") return;
+    this.#handedOverAtMs = nowMs;
+    observer.diskHandOver(verdict.to, Math.max(writeMs ?? 0, facts.pendingMs));
+    transfer(verdict.to);
+  }
+
+  #lookAtRoom(): void {
+    const { room, settings, observer } = this.#options;
+    room?.look((freeBytes) => {
+      const isFull = this.#options.isFull();
+      const wasShort = this.#roomIsShort;
+      this.#roomIsShort = isRoomShort(wasShort, { freeBytes, isFull }, settings);
+      if (this.#roomIsShort !== wasShort) observer.roomChanged(this.#roomIsShort, freeBytes);
+      if (isFull && !this.#isReserveGone) {
+        this.#isReserveGone = true;
+        room.releaseReserve();
+      } else if (!isFull && mayRestoreReserve(freeBytes, settings)) {
+        this.#isReserveGone = false;
+        room.restoreReserve();
+      }
+    });
+  }
+
+  #compareStates(): void {
+    const { observer, status } = this.#options;
+    const others = new Map([...this.#reports].map(([id, { report }]) => [id, report.checkpoints]));
+    const disagreement = disagreementOf(this.#checkpoints, others, status().membership.voters);
+    if (disagreement === null) return;
+    const isNews = disagreement.index > this.#toldIndex;
+    this.#toldIndex = Math.max(this.#toldIndex, disagreement.index);
+    if (isNews || disagreement.isOddOneOut) observer.stateDiffers(disagreement);
+    if (!disagreement.isOddOneOut) return;
+    const { index, own, members } = disagreement;
+    const sentence = `the state after entry ${index} has the hash ${own} here, and another one at ${members.join(" and ")}: this member's state is wrong. Replace it: rollcall member replace ${this.#options.self}`;
+    this.#options.fatal(new Error(sentence));
+  }
+}

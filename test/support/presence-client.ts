@@ -1,0 +1,34 @@
+/**
+ * A client process of its own whose instances hang on open connections: so that it can be killed without a word. Run with the URL of a
+ * member and the instances, one `service/id/incarnation` each; prints "attached N" when N connections are open, and stays.
+ */
+
+import { Agent, request } from "node:http";
+
+const [url = "", lingerMs = "2000", ...instances] = process.argv.slice(2);
+const agent = new Agent({ keepAlive: false, maxSockets: Number.POSITIVE_INFINITY });
+let attached = 0;
+
+for (const text of instances) {
+  const [service, id, incarnation] = text.split("/");
+  const outgoing = request(new URL("/v1/presence", url), {
+    method: "POST",
+    agent,
+    headers: { "Content-Type": "application/x-ndjson" },
+  });
+  const first = {
+    instances: [{ service, id, incarnation: Number(incarnation) }],
+    lingerMs: Number(lingerMs),
+  };
+  outgoing.write(`${JSON.stringify(first)}\n`);
+  const timer = setInterval(() => outgoing.write("\n"), 5_000);
+  const end = (): void => clearInterval(timer);
+  outgoing.on("error", end).on("response", (response) => {
+    response.on("error", end).on("close", end);
+    response.once("data", (line: Buffer) => {
+      if (!line.includes('"attached":[true]')) throw new Error(`not attached: ${line.toString()}`);
+      attached += 1;
+      if (attached === instances.length) console.log(`attached ${attached}`);
+    });
+  });
+}
