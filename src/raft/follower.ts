@@ -195,9 +195,9 @@ export class Follower {
   /** The leader lives, and tells what we may commit: only what it knows us to hold. */
   #heartbeat(message: Heartbeat): void {
     const { log, recovery, staleness, unreadSinceMs } = this.#node;
-    // The leader may not have noticed yet that we lost what it knows us to hold.
-    const heldIndex = recovery.isRecovering ? this.#verifiedIndex : log.lastIndex;
-    this.#node.commitTo(Math.min(message.commit, heldIndex));
+    if (message.commit > log.lastIndex && !recovery.isRecovering) this.#memoryLost(message.commit);
+    // Only what was compared with this leader's log: what stands at those indexes may be older, if our disk has lost something.
+    this.#node.commitTo(Math.min(message.commit, this.#verifiedIndex));
     recovery.aimFor(message.recoveryIndex);
     this.#node.maybeEndRecovery();
     staleness.learn(
@@ -212,6 +212,13 @@ export class Follower {
       appliedIndex: log.appliedIndex,
       recovering: recovery.isRecovering,
     });
+  }
+
+  /** A leader commits us nothing that we have not acknowledged, so what we do not have, we had: this disk is not to be counted on. */
+  #memoryLost(acknowledgedIndex: Index): void {
+    const { log, recovery } = this.#node;
+    recovery.begin();
+    this.#node.event({ kind: "memoryLost", acknowledgedIndex, lastIndex: log.lastIndex });
   }
 
   /** Our next entry is compacted at the leader: fetch an image instead, unless it is old news or on its way already. */

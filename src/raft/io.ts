@@ -144,6 +144,8 @@ export type RaftEvent =
   | { readonly kind: "steppedDown"; readonly term: Term; readonly reason: string }
   | { readonly kind: "messageIgnored"; readonly type: string; readonly from: NodeId; readonly reason: string }
   | { readonly kind: "removed"; readonly index: Index }
+  /** This member has acknowledged more than its log holds: its disk was rolled back, or has lost the end of the log. */
+  | { readonly kind: "memoryLost"; readonly acknowledgedIndex: Index; readonly lastIndex: Index }
   | { readonly kind: "recovered"; readonly index: Index };
 
 /** One follower as the leader sees it; for status pages, metrics and checkers. */

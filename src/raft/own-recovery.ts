@@ -24,6 +24,13 @@ export class OwnRecovery {
     return this.#isRecovering;
   }
 
+  /** The loss was found out while running. */
+  begin(): void {
+    this.#isRecovering = true;
+    this.#goalIndex = 0;
+    this.#recordedBySeq = null;
+  }
+
   aimFor(index: Index): void {
     if (index > 0) this.#goalIndex = index;
   }

@@ -73,6 +73,11 @@ export class LogEvents implements ReplicaObserver {
         return log.debug({ type: event.type, from: event.from, reason: event.reason }, "ignored a message");
       case "removed":
         return log.warn({ index: event.index }, "removed from the cluster");
+      case "memoryLost":
+        return log.error(
+          { acknowledged: event.acknowledgedIndex, held: event.lastIndex },
+          "the log ends before what this member has acknowledged: its disk has lost something, and its vote does not count until the others have moved on without it",
+        );
       case "recovered":
         return log.info({ index: event.index }, "memory is whole again: votes and counts from now on");
     }

@@ -6,7 +6,7 @@
 
 import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
-import type { Entry, Index, Membership } from "../raft/types.ts";
+import type { BootState, Entry, Index, Membership } from "../raft/types.ts";
 import type { Command, RegistryEvent } from "../registry/commands.ts";
 import { Registry } from "../registry/registry.ts";
 import { Admin } from "./admin.ts";
@@ -15,7 +15,7 @@ import { Applier } from "./applier.ts";
 import { Expiry } from "./expiry.ts";
 import { Health } from "./health.ts";
 import { ImageWriter } from "./image-writer.ts";
-import type { LogBase, StorageDone, StorageFailure } from "./ports.ts";
+import type { LogBase, Recovered, StorageDone, StorageFailure } from "./ports.ts";
 import { Proposals } from "./proposals.ts";
 import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
@@ -64,14 +64,14 @@ export class Wiring {
   constructor(options: ReplicaOptions) {
     const { image } = options.recovered;
     const registry = Registry.load(image.records);
-    this.options = options;
+    this.options = { ...options, recovered: withoutContents(options.recovered) };
     this.#processSeed = Math.floor(options.ports.random() * Number.MAX_SAFE_INTEGER).toString(36);
     this.appliedAtMs = options.ports.clock.monotonicMs();
     this.appliedIndex = new AppliedWaiters(image.base.last.index);
     this.revision = new AppliedWaiters(registry.revision);
     this.applier = this.#makeApplier(registry, image.base);
     this.lane = this.#makeLane();
-    this.driver = this.#makeDriver();
+    this.driver = this.#makeDriver(options.recovered.boot);
     this.queue = new WriteQueue(options.settings);
     this.router = this.#makeRouter();
     this.renewals = this.#makeRenewals();
@@ -155,13 +155,13 @@ export class Wiring {
     });
   }
 
-  #makeDriver(): RaftDriver {
-    const { id, incarnation, recovered, ports, settings } = this.options;
+  #makeDriver(boot: BootState): RaftDriver {
+    const { id, incarnation, ports, settings } = this.options;
     const core = new RaftCore({
       id,
       incarnation,
       config: settings.raft,
-      boot: recovered.boot,
+      boot,
       random: ports.random,
     });
     const handlers = this.#raftHandlers();
@@ -421,4 +421,9 @@ export class Wiring {
     this.snapshots.tick(nowMs);
     this.health.tick(nowMs);
   }
+}
+
+/** What was read at the start is in the core and in the registry now; keeping it as well would double the memory. */
+function withoutContents({ boot, image }: Recovered): Recovered {
+  return { boot: { ...boot, entries: [] }, image: { ...image, records: [] } };
 }

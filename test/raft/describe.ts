@@ -114,6 +114,8 @@ function describeEvent(id: NodeId, term: Term, event: RaftEvent): string {
       return `${id}@${term} ignores ${event.type} from ${event.from}: ${event.reason}`;
     case "removed":
       return `${id} was removed at ${event.index}`;
+    case "memoryLost":
+      return `${id} finds that it has lost ${event.lastIndex + 1}..${event.acknowledgedIndex}`;
     case "recovered":
       return `${id} has recovered at ${event.index}`;
   }

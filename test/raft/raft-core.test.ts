@@ -27,6 +27,17 @@ function newCluster(config: Partial<RaftConfig>, ...ids: NodeId[]): RaftNetwork 
   return network;
 }
 
+/** From the leader of term 2, whose log equals ours up to its first entry. */
+const emptyAppend: Message = {
+  from: "n2",
+  to: "n1",
+  term: 2,
+  type: "append",
+  previous: { term: 1, index: 1 },
+  entries: [],
+  commit: 0,
+};
+
 /** A bare core of a cluster of three, and the effects of inputs to it. */
 function newCore(
   options: {
@@ -314,11 +325,62 @@ test("a heartbeat about entries that are not applied yet says nothing about our 
     round: 1,
     recoveryIndex: 0,
   };
+  take({ kind: "message", nowMs: 90, message: emptyAppend });
   take({ kind: "message", nowMs: 100, message });
   expect(core.staleness(100)).toBe(2_147_483_647);
   take({ kind: "message", nowMs: 150, message: { ...message, commit: 1, round: 2 } });
   take({ kind: "applied", index: 1 });
   expect(core.staleness(200)).toBe(60);
+});
+
+test("a member that is committed more than it holds knows that its disk has lost something, and counts no more", () => {
+  const { core, take } = newCore();
+  const from = { from: "n2", to: "n1", term: 2 } as const;
+  const times = { nowMs: 100 } as const;
+  const last = { term: 9, index: 9 };
+  const beat: Message = {
+    ...from,
+    type: "heartbeat",
+    commit: 3,
+    leaderCommit: 3,
+    leaderAgeMs: 0,
+    round: 1,
+    recoveryIndex: 0,
+  };
+  const effects = take({ kind: "message", ...times, message: beat });
+  const event = { kind: "memoryLost", acknowledgedIndex: 3, lastIndex: 1 };
+  expect(effects).toContainEqual({ kind: "event", event });
+  expect(effects.find((effect) => effect.kind === "send")).toMatchObject({
+    message: { type: "heartbeatReply", recovering: true },
+  });
+  expect(core.status).toMatchObject({ recovering: true, commitIndex: 0 });
+  const vote: Message = { from: "n3", to: "n1", term: 9, type: "vote", last, transfer: true };
+  const answers = take({ kind: "message", nowMs: 200, message: vote });
+  expect(answers.filter((effect) => effect.kind === "event" && effect.event.kind === "votedFor")).toEqual([]);
+});
+
+test("a heartbeat commits only what was compared with its leader's log", () => {
+  const { core, take } = newCore();
+  const from = { from: "n2", to: "n1", term: 2 } as const;
+  const beat: Message = {
+    ...from,
+    type: "heartbeat",
+    commit: 1,
+    leaderCommit: 1,
+    leaderAgeMs: 0,
+    round: 1,
+    recoveryIndex: 0,
+  };
+  take({ kind: "message", nowMs: 100, message: beat });
+  expect(core.status.commitIndex).toBe(0);
+  const previous = { term: 1, index: 1 };
+  take({
+    kind: "message",
+    nowMs: 110,
+    message: { ...from, type: "append", previous, entries: [], commit: 0 },
+  });
+  take({ kind: "message", nowMs: 120, message: { ...beat, round: 2 } });
+  expect(core.status.commitIndex).toBe(1);
 });
 
 test("a heartbeat that a paused process finds in its socket is as old as the pause", () => {
@@ -334,6 +396,7 @@ test("a heartbeat that a paused process finds in its socket is as old as the pau
     round: 1,
     recoveryIndex: 0,
   } as const;
+  take({ kind: "message", nowMs: 2000, message: emptyAppend });
   take({ kind: "message", nowMs: 8000, unreadSinceMs: 3000, message: heartbeat });
   take({ kind: "applied", index: 1 });
   expect(core.staleness(8000)).toBe(5010);

@@ -302,6 +302,24 @@ test("members that are killed and restarted together have everything acknowledge
   expect(hash).toMatch(/^[0-9a-f]{16}$/);
 });
 
+test("a member whose disk was rolled back notices, is brought up by the same leader, and counts again", () => {
+  const leader = cluster.waitForLeader();
+  const [follower] = others(leader);
+  cluster.mustSubmit(leader, register("a"));
+  cluster.waitForAgreement();
+  const older = structuredClone({ ...cluster.disks.get(follower)! });
+  for (let n = 0; n < 20; n += 1) cluster.mustSubmit(leader, register(`b${n}`));
+  cluster.waitForAgreement();
+  cluster.crash(follower);
+  Object.assign(cluster.disks.get(follower)!, older);
+  cluster.start(follower);
+  cluster.time.runUntil(() => cluster.replica(follower).status.recovering, 5000, "the loss found out");
+  cluster.time.runUntil(() => !cluster.replica(follower).status.recovering, 20_000, "its vote back");
+  cluster.waitForAgreement();
+  expect(cluster.replica(leader).isLeader).toBe(true);
+  expect(listed(follower)).toHaveLength(21);
+});
+
 test("a follower that the log no longer reaches back to is brought up by a snapshot", () => {
   cluster = start({ settings: { retainEntries: 0, imageSyncIntervalMs: 100, flushIntervalMs: 50 } });
   const leader = cluster.waitForLeader();
