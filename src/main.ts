@@ -64,8 +64,9 @@ export async function serveMember(given: {
       logger.error({ err: error }, "ended by a defect");
       logger.flush();
     });
-    const member = await startMember(config, logger);
-    stopOnSignals(member, config, logger);
+    const starting = startMember(config, logger);
+    stopOnSignals(starting, config, logger);
+    const member = await starting;
     await member.ended;
   } finally {
     logger.flush();
@@ -238,6 +239,7 @@ class MemberLife implements RunningMember {
       observer,
     });
     if (!isNew) logRecovered(replica, report.tookMs + nodeClock.monotonicMs() - startedMs, logger);
+    storage.forgetRecovered();
     this.#replica = replica;
     metrics.sampleWith(() => sampleOf(replica));
     http.setMember(new PromisedMember(replica, (peer) => this.#identify(peer)));
@@ -406,8 +408,11 @@ function settingsOf(config: Config): ReplicaSettings {
   };
 }
 
-/** The first signal ends the member gracefully, within the time that was set for it; a second one at once. */
-function stopOnSignals(member: RunningMember, config: Config, logger: RootLogger): void {
+/**
+ * The first signal ends the member gracefully, within the time that was set for it; a second one at once. One that comes while the data
+ * folder is still being read ends it as soon as it can be closed.
+ */
+function stopOnSignals(starting: Promise<RunningMember>, config: Config, logger: RootLogger): void {
   let isAsked = false;
   const end = (signal: "SIGTERM" | "SIGINT", number: number): void => {
     if (isAsked) {
@@ -422,7 +427,11 @@ function stopOnSignals(member: RunningMember, config: Config, logger: RootLogger
       logger.flush();
       process.exit(1);
     }, config.shutdownMs).unref();
-    void member.stop();
+    // A start that fails is told by whoever waits for it.
+    void starting.then(
+      (member) => member.stop(),
+      () => {},
+    );
   };
   process.on("SIGTERM", () => end("SIGTERM", 15));
   process.on("SIGINT", () => end("SIGINT", 2));

@@ -49,6 +49,30 @@ export class Api {
     return this.#succeed<T>("DELETE", path);
   }
 
+  /** The body of a long answer, as it arrives, from the first member that gives it. Only its beginning is bounded in time. */
+  async download(path: string): Promise<ReadableStream<Uint8Array>> {
+    const { servers, token, timeoutMs } = this.#options;
+    const headers = token === null ? {} : { authorization: `Bearer ${token}` };
+    const unanswered: string[] = [];
+    for (const server of servers) {
+      const tooLate = new AbortController();
+      const timer = setTimeout(() => tooLate.abort(), timeoutMs);
+      try {
+        const response = await fetch(new URL(path, server), { headers, signal: tooLate.signal });
+        if (response.ok && response.body !== null) return response.body;
+        const answer = { status: response.status, body: parse(await response.text()), server };
+        if (!elsewhere.has(answer.status)) throw failureOf(answer);
+        unanswered.push(`${server}: ${response.status}`);
+      } catch (error) {
+        if (error instanceof CommandFailure) throw error;
+        unanswered.push(`${server}: ${reasonOf(error).words}`);
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+    throw new CommandFailure(exitCodes.unavailable, `No member answers (${unanswered.join("; ")}).`);
+  }
+
   /** Any answer, failures included; null when this server does not answer. */
   async probe(server: string, path: string): Promise<Answer | null> {
     try {

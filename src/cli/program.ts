@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { StartError } from "../config/config-error.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addGlobalOptions } from "./context.ts";
+import { addBackupCommand, addDisasterCommands } from "./disaster-commands.ts";
 import { CommandFailure, exitCodes, exitCodesInWords } from "./exit-codes.ts";
 import { addOfflineCommands } from "./offline-commands.ts";
 import { addRegistryCommands } from "./registry-commands.ts";
@@ -24,8 +25,10 @@ export function buildProgram(): Command {
   program.commandsGroup("The cluster:");
   addClusterCommands(program);
   addWaitCommands(program);
+  addBackupCommand(program);
   program.commandsGroup("Without a cluster:");
   addOfflineCommands(program);
+  addDisasterCommands(program);
   return program;
 }
 

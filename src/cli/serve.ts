@@ -6,7 +6,7 @@ import { optionInWords } from "../config/render-options.ts";
 
 const helpGroups: readonly (readonly [string, readonly OptionName[]])[] = [
   ["This member:", ["id", "data", "listen", "peerListen", "advertise", "peerAdvertise"]],
-  ["The cluster:", ["members", "join", "peerSecretFile"]],
+  ["The cluster:", ["members", "join", "peerSecretFile", "authTokensFile", "joinTokenFile"]],
   ["Times:", optionNames.filter((name) => name.endsWith("Ms"))],
   ["Limits and sizes:", optionNames.filter((name) => /(?:Bytes|Max|Entries)$/.test(name))],
   ["Logs:", ["logLevel", "logFormat"]],

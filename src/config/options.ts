@@ -50,6 +50,12 @@ export const options = {
   peerSecretFile: optionalPath(
     "A file with a secret that all members share (its first line). Members prove to each other that they know it; without it, anybody who reaches the peer port is taken for a member.",
   ),
+  authTokensFile: optionalPath(
+    'A JSON file with the tokens that clients must send as `Authorization: Bearer TOKEN`: {"tokens": [{"name": "ci", "sha256": "...", "rights": ["read", "write", "operate"], "namespace": "...", "servicePrefix": "..."}]}; the last two are optional and limit a token. It holds the tokens\' SHA-256, never the tokens. Without it, everybody who reaches --listen may do everything. The same on every member.',
+  ),
+  joinTokenFile: optionalPath(
+    "A file with the token (its first line) that --join sends; it must have the rights to read and to operate. Needed only where the cluster asks for tokens.",
+  ),
   tickMs: milliseconds({
     fallback: 50,
     min: 5,
@@ -108,7 +114,25 @@ export const options = {
     fallback: 4_000,
     min: 100,
     max: 600_000,
-    help: "A disk write older than this takes the member out of voting and leading until it completes.",
+    help: "A disk write older than this takes the member out of leading until it completes.",
+  }),
+  diskSlowMs: milliseconds({
+    fallback: 100,
+    min: 1,
+    max: 600_000,
+    help: "A leader whose disk writes take this long hands over to a member whose disk is at least four times faster, at most once a minute.",
+  }),
+  diskSoftBytes: bytes({
+    fallback: 128 * 1024 * 1024,
+    min: 0,
+    max: 1024 * 1024 * 1024 * 1024,
+    help: "With less free room on the disk than this, what makes the registry grow is refused with 507; deregistrations and renewals go on.",
+  }),
+  diskReserveBytes: bytes({
+    fallback: 64 * 1024 * 1024,
+    min: 0,
+    max: 1024 * 1024 * 1024 * 1024,
+    help: "Room that is set aside in the data folder, and given back when the disk is full all the same. 0: none.",
   }),
   requestsMax: count({
     fallback: 10_000,

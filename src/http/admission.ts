@@ -1,12 +1,13 @@
 /**
- * Bounds how many requests are under way at once, and keeps room for those that matter most: a renewal that is refused may cost an
- * instance its place, and a deregistration sends clients away from what is going down.
+ * Decides at the door, before a request is read any further than its first line, whether it is let in. Refusing early and cheaply is what
+ * keeps the rest quick; a renewal that is refused may cost an instance its place, so those go last.
  *
- * Refuses before the body is read. Watches and requests that wait for a change are counted by the watch hub instead.
+ * Two bounds: places, of which some are kept for what is vital; and pressure (pressure.ts), under which whole classes of requests are
+ * turned away in part, those first that matter least. Watches and requests that wait for a change are counted by the watch hub once
+ * they are in.
  */
 
-import type { IncomingMessage } from "node:http";
-import { RollcallError } from "../lib/errors.ts";
+import type { LoadClass } from "./policy.ts";
 
 export interface AdmissionLimits {
   readonly requestsMax: number;
@@ -16,23 +17,39 @@ export interface AdmissionLimits {
 
 export const defaultAdmissionLimits: AdmissionLimits = { requestsMax: 10_000, reserved: 2_000 };
 
+/**
+ * From which level of pressure on a class is turned away in part; one level further, altogether. A burst that is over in a moment, such
+ * as the first requests to a process that has not compiled its code yet, stays below all of them.
+ */
+const shedFrom: Readonly<Record<LoadClass, number>> = {
+  list: 0.5,
+  read: 1,
+  registration: 2,
+  vital: Number.POSITIVE_INFINITY,
+};
+
+/** Gives the place back; may be called more than once. */
+type Leave = () => void;
+
 export class Admission {
   readonly #limits: AdmissionLimits;
+  readonly #random: () => number;
   #underWay = 0;
 
-  constructor(limits: AdmissionLimits) {
+  constructor(limits: AdmissionLimits, random: () => number) {
     this.#limits = limits;
+    this.#random = random;
   }
 
-  /** Takes a place; returns how to give it back, which may be called more than once. Throws `overloaded` when there is none. */
-  enter(request: IncomingMessage): () => void {
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** Takes a place; null when the request must be turned away. */
+  enter(loadClass: LoadClass, pressure: number): Leave | null {
     const { requestsMax, reserved } = this.#limits;
-    const places = isPreferred(request) ? requestsMax : requestsMax - reserved;
-    if (this.#underWay >= places)
-      throw new RollcallError(
-        "overloaded",
-        `This member is already working on ${this.#underWay} requests. Ask another one, or try again shortly.`,
-      );
+    const places = loadClass === "vital" ? requestsMax : requestsMax - reserved;
+    if (this.#underWay >= places || this.#isShed(loadClass, pressure)) return null;
     this.#underWay += 1;
     let isInside = true;
     return () => {
@@ -40,9 +57,9 @@ export class Admission {
       isInside = false;
     };
   }
-}
 
-function isPreferred({ method, url = "" }: IncomingMessage): boolean {
-  if (method === "DELETE") return true;
-  return method === "POST" && /\/(?:renew|renewals)(?:\?|$)/.test(url);
+  #isShed(loadClass: LoadClass, pressure: number): boolean {
+    const share = pressure - shedFrom[loadClass];
+    return share > 0 && (share >= 1 || this.#random() < share);
+  }
 }

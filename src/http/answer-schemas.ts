@@ -162,10 +162,9 @@ export const history = z
         reason: z.string().optional(),
         by: z.string().optional(),
         member: memberId.optional(),
-        lastRenewal: z
-          .int()
+        lastRenewal: time
           .optional()
-          .describe("Cluster time, in milliseconds, of the last renewal before an expiry."),
+          .describe("Of an expiry or a suspicion: when the lease was last renewed."),
       }),
     ),
     next,

@@ -5,6 +5,8 @@
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { RegistryMember } from "../replica/member.ts";
+import type { Access } from "./access.ts";
+import type { Standstill } from "./given-up.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { Rotation } from "./ordering.ts";
 import { PresenceSessions, type PresenceSessionsLimits } from "./presence/sessions.ts";
@@ -22,12 +24,15 @@ export interface Api {
   readonly rotation: Rotation;
   /** In [0, 1). */
   readonly random: () => number;
+  /** In [0, 1]: how far clients should slow down. */
+  readonly load: () => number;
 }
 
 export interface ApiOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly load: () => number;
   readonly watchLimits: WatchLimits;
   readonly presenceLimits: PresenceSessionsLimits;
   readonly requestMs: number;
@@ -42,12 +47,15 @@ export function createApi(member: RegistryMember, options: ApiOptions): Api {
     answers: new AnswerCache(),
     rotation: new Rotation(),
     random: options.random,
+    load: options.load,
   };
 }
 
 /** How the process stands. A member appears in it once it has found or formed its cluster. */
 export interface ServerState {
   readonly metrics: Metrics;
+  readonly access: Access;
+  readonly standstill: Standstill;
   /** This member's name, known before the member runs. */
   readonly memberId: string;
   /** The document that describes this API. */

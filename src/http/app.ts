@@ -1,13 +1,13 @@
 /**
- * The Express application: what happens to a request, from its first byte to its answer.
+ * The Express application: what happens to a request, from the door to its answer.
  *
  * ```
  *   request
- *      │  1  begin        a request id; metrics when it ends
- *      │  2  checkTarget  the address is a plain path
- *      │  3  admit        refused while too many are under way, before anything is read
+ *      │  1  door.ts      a request id and a place; or turned away, before anything more is read
+ *      │  2  begin        metrics when it ends; after what its connection has asked before
+ *      │  3  checkTarget  the address is a plain path
  *      │  4  route        found in endpoints.ts, or 404, or 405 with Allow
- *      │  5  dispatch     path and query, then the body, checked against the endpoint's schemas; the read level awaited
+ *      │  5  dispatch     the token; path and query, then the body, checked against the endpoint's schemas; the read level awaited
  *      │  6  handle       routes/*.ts: asks the member
  *      ▼  7  respond      the Rollcall-... headers as the member stands now, and the answer
  *   whatever is thrown on the way ends in  8  fail: a problem (problem.ts), with the same headers
@@ -17,20 +17,19 @@
 import express, { type NextFunction, type Request, type Response } from "express";
 import { RollcallError } from "../lib/errors.ts";
 import type { Logger } from "../observability/logger.ts";
-import type { Admission } from "./admission.ts";
 import type { ServerState } from "./api.ts";
 import { ClientGone } from "./body.ts";
 import { dispatch, servingApi, type PathParams } from "./dispatch.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { endpointsByPath } from "./endpoints.ts";
-import { openExchange, type Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
+import { InOrder } from "./in-order.ts";
 import { invalidArgument } from "./invalid.ts";
 import { toRollcallError } from "./problem.ts";
 import { respond, respondProblem } from "./respond.ts";
 
 export interface AppOptions {
   readonly server: ServerState;
-  readonly admission: Admission;
   readonly logger: Logger;
   /** How long the rest of a body that nobody wants may take to arrive, milliseconds. */
   readonly requestMs: number;
@@ -46,21 +45,21 @@ export function createApp(options: AppOptions): express.Express {
 
   app.use(begin(options));
   app.use(checkTarget);
-  app.use(admit(options));
   for (const [path, endpoints] of endpointsByPath()) route(app, path, endpoints, options);
   app.use(nothingHere(options));
   app.use(fail(options));
   return app;
 }
 
+/** Put there at the door. */
 function exchangeOf(response: Response): Exchange {
   return response.locals["exchange"] as Exchange;
 }
 
 function begin({ server, requestMs }: AppOptions) {
+  const inOrder = new InOrder();
   return (request: Request, response: Response, next: NextFunction): void => {
-    const exchange = openExchange(request, response);
-    response.locals["exchange"] = exchange;
+    const exchange = exchangeOf(response);
     response.once("close", () => {
       server.metrics.httpRequest({
         route: exchange.route,
@@ -72,7 +71,7 @@ function begin({ server, requestMs }: AppOptions) {
     response.once("finish", () => {
       if (!request.complete) cutOffAfter(requestMs, request);
     });
-    next();
+    inOrder.enter(exchange, next);
   };
 }
 
@@ -96,15 +95,6 @@ function checkTarget(request: Request, _response: Response, next: NextFunction):
     ]);
   }
   next();
-}
-
-function admit({ admission }: AppOptions) {
-  return (request: Request, response: Response, next: NextFunction): void => {
-    const leave = admission.enter(request);
-    exchangeOf(response).park = leave;
-    response.once("close", leave);
-    next();
-  };
 }
 
 function route(

@@ -1,11 +1,13 @@
 /** Runs one endpoint for one request: checks everything that the endpoint's schemas describe, then calls it. */
 
 import { RollcallError, type FieldError } from "../lib/errors.ts";
+import type { Grant } from "./access.ts";
 import type { Answer } from "./answer.ts";
 import type { Api, ServerState } from "./api.ts";
 import { readJsonBody } from "./body.ts";
 import type { BodyRule, Endpoint, MemberEndpoint } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
+import { mustBeAwaited } from "./given-up.ts";
 import { fieldErrors, invalidArgument } from "./invalid.ts";
 import {
   parseNamed,
@@ -25,17 +27,43 @@ export async function dispatch(
   exchange: Exchange,
   path: PathParams,
 ): Promise<Answer> {
+  const grant = server.access.grant(exchange.request, endpoint.policy);
   const errors: FieldError[] = [];
   const { namespace = "default", ...names } = path;
   const params = parseNamed({ namespace, ...names }, endpoint.params.schema, errors);
   const query = parseQuery(queryOf(exchange.request.url ?? ""), endpoint.query, errors);
   if (params === null || query === null || errors.length > 0) throw invalidArgument(errors);
+  checkScope(grant, endpoint, { ...params, ...query });
   if (endpoint.kind === "server") return endpoint.handle(server, params);
   const api = servingApi(server);
   const body = await parseBody(exchange, endpoint.body, api.requestMs);
+  if (!exchange.isRead && server.standstill.isRecent) await mustBeAwaited(exchange);
   if (endpoint.kind === "read" || isLevelAsked(endpoint, query)) await awaitLevel(api, query);
-  const options = writeOptions(exchange, query);
-  return endpoint.handle({ api, exchange, namespace, params, query, body, options });
+  const options = { ...writeOptions(exchange, query), by: grant.by };
+  return endpoint.handle({ api, exchange, namespace, grant, params, query, body, options });
+}
+
+/** A namespace in the query stands for one in the path; a request for services without any name asks for all of them. */
+function checkScope(grant: Grant, { policy }: Endpoint, named: Parameters<ParameterShape>): void {
+  const { namespace, service, prefix } = named as {
+    readonly namespace: string;
+    readonly service?: string | readonly string[];
+    readonly prefix?: string | readonly string[];
+  };
+  switch (policy.scope) {
+    case "everything":
+      return grant.mustReachEverything();
+    case "service in path":
+    case "services in query": {
+      const services = [service ?? []].flat().map((one) => ({ namespace, service: one }));
+      const prefixes = [prefix ?? []].flat().map((one) => ({ namespace, service: one, isPrefix: true }));
+      const all = [...services, ...prefixes];
+      return grant.mustReach(all.length > 0 ? all : [{ namespace, service: "", isPrefix: true }]);
+    }
+    case "services in body":
+    case "nothing":
+      return;
+  }
 }
 
 /** Throws `unavailable` until a member runs. */
@@ -77,7 +105,7 @@ function awaitLevel({ member }: Api, query: Parameters<ParameterShape>): Promise
 function writeOptions(
   { request }: Exchange,
   query: Parameters<ParameterShape>,
-): { readonly timeoutMs: number; readonly idempotencyKey: string | null; readonly by: null } {
+): { readonly timeoutMs: number; readonly idempotencyKey: string | null } {
   const { timeoutMs = 0 } = query as { timeoutMs?: number };
-  return { timeoutMs, idempotencyKey: idempotencyKey(request), by: null };
+  return { timeoutMs, idempotencyKey: idempotencyKey(request) };
 }

@@ -7,6 +7,7 @@ import type { z } from "zod";
 import type { ErrorCode } from "../lib/errors.ts";
 import type { InstanceKey } from "../registry/model.ts";
 import type { WriteOptions } from "../replica/member.ts";
+import type { Grant } from "./access.ts";
 import type { Answer } from "./answer.ts";
 import type { Api, ServerState } from "./api.ts";
 import { bodyLimits, type BodyBounds } from "./body.ts";
@@ -19,6 +20,7 @@ import {
   type ParameterSet,
   type ParameterShape,
 } from "./parameters.ts";
+import type { Policy } from "./policy.ts";
 import { name } from "./schema-parts.ts";
 
 export type Method = "GET" | "PUT" | "POST" | "PATCH" | "DELETE";
@@ -44,6 +46,7 @@ interface Description {
   /** With {names}. A path under /v1/services exists under /v1/namespaces/{namespace}/services too. */
   readonly path: string;
   readonly summary: string;
+  readonly policy: Policy;
   readonly answers: readonly PossibleAnswer[];
   /** Codes that only some endpoints give; what any may give is added for the document. */
   readonly errors: readonly ErrorCode[];
@@ -54,6 +57,8 @@ interface CallBase<Params extends ParameterShape, Query extends ParameterShape> 
   readonly api: Api;
   readonly exchange: Exchange;
   readonly namespace: string;
+  /** Already held against the endpoint's policy, except for services that only the body names. */
+  readonly grant: Grant;
   readonly params: Parameters<Params>;
   readonly query: Parameters<Query>;
 }

@@ -4,6 +4,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { applyBatch } from "./routes/batch.ts";
 import {
   addMember,
+  backup,
   compact,
   getCluster,
   getHash,
@@ -12,7 +13,15 @@ import {
   transferLeadership,
 } from "./routes/cluster.ts";
 import { discover, explain } from "./routes/discovery.ts";
-import { errorPage, live, metrics, openapi, ready } from "./routes/health.ts";
+import {
+  documentation,
+  documentationStyle,
+  errorPage,
+  live,
+  metrics,
+  openapi,
+  ready,
+} from "./routes/health.ts";
 import { listHistory } from "./routes/history.ts";
 import { deregister, drain, get, patch, register } from "./routes/instances.ts";
 import { attachPresence } from "./routes/presence.ts";
@@ -48,10 +57,13 @@ export const endpoints: readonly Endpoint[] = [
   removeMember,
   transferLeadership,
   compact,
+  backup,
   live,
   ready,
   metrics,
   openapi,
+  documentation,
+  documentationStyle,
   errorPage,
 ];
 

@@ -16,7 +16,7 @@ export interface Exchange {
   isRead: boolean;
   isWatch: boolean;
   /** Gives its place back to other requests: it will wait long, and is counted elsewhere. */
-  park: () => void;
+  readonly park: () => void;
 }
 
 /** Ids of one process share a prefix and count up: unique, short, and in order in a log. */
@@ -25,7 +25,7 @@ let opened = 0;
 
 const clientsIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
 
-export function openExchange(request: IncomingMessage, response: ServerResponse): Exchange {
+export function openExchange(request: IncomingMessage, response: ServerResponse, park: () => void): Exchange {
   const given = request.headers["rollcall-request-id"];
   const isRead = request.method === "GET" || request.method === "HEAD";
   opened += 1;
@@ -38,6 +38,6 @@ export function openExchange(request: IncomingMessage, response: ServerResponse)
     route: "other",
     isRead,
     isWatch: false,
-    park: () => {},
+    park,
   };
 }

@@ -6,14 +6,19 @@
 
 import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { AccessToken } from "../lib/access-token.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { RegistryMember } from "../replica/member.ts";
 import { Admission, defaultAdmissionLimits, type AdmissionLimits } from "./admission.ts";
+import { Access } from "./access.ts";
 import { createApi, type ServerState } from "./api.ts";
 import { createApp } from "./app.ts";
+import { createDoor } from "./door.ts";
 import { openApiDocument } from "./openapi.ts";
 import { defaultPresenceLimits, type PresenceSessionsLimits } from "./presence/sessions.ts";
+import { Standstill } from "./given-up.ts";
+import { defaultPressureLimits, Pressure, type PressureLimits } from "./pressure.ts";
 import { defaultWatchLimits, type WatchLimits } from "./watch/hub.ts";
 
 export interface HttpTimeouts {
@@ -39,6 +44,11 @@ export interface HttpServerOptions {
   readonly watchLimits?: Partial<WatchLimits>;
   readonly presenceLimits?: Partial<PresenceSessionsLimits>;
   readonly admissionLimits?: AdmissionLimits;
+  readonly pressureLimits?: PressureLimits;
+  /** Open connections, watches included; further ones are closed at once. */
+  readonly connectionsMax?: number;
+  /** Null or absent: everybody may do everything. */
+  readonly tokens?: readonly AccessToken[] | null;
 }
 
 export interface HttpServer {
@@ -76,16 +86,33 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { metrics, logger, random = Math.random } = options;
   const state: ServerState = {
     metrics,
+    access: new Access(options.tokens ?? null),
+    standstill: new Standstill(),
     memberId: options.memberId ?? "",
     openapi: openApiDocument,
     api: null,
     waiting: [],
     isStopping: false,
   };
-  const admission = new Admission(options.admissionLimits ?? defaultAdmissionLimits);
+  const admission = new Admission(options.admissionLimits ?? defaultAdmissionLimits, random);
+  const pressure = new Pressure(options.pressureLimits ?? defaultPressureLimits, () => admission.underWay);
+  metrics.sampleServerWith(() => ({
+    underWay: admission.underWay,
+    pressure: pressure.level,
+    loopDelayMs: pressure.delayMs,
+    connections,
+    presences: state.api?.presence.count ?? 0,
+  }));
   const timeouts = { ...defaultHttpTimeouts, ...options.timeouts };
-  const server = newServer(timeouts);
-  server.on("request", createApp({ server: state, admission, logger, requestMs: timeouts.requestMs }));
+  const server = newServer(timeouts, options.connectionsMax ?? connectionLimits.connectionsMax);
+  let connections = 0;
+  server.on("connection", (socket) => {
+    connections += 1;
+    socket.once("close", () => (connections -= 1));
+  });
+  server.on("drop", () => metrics.connectionRefused());
+  const application = createApp({ server: state, logger, requestMs: timeouts.requestMs });
+  server.on("request", createDoor({ server: state, admission, pressure, metrics, random, application }));
   server.on("clientError", refuseUnreadable);
   return {
     start: () => listen(server, options.listen),
@@ -93,7 +120,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const watchLimits = { ...defaultWatchLimits, ...options.watchLimits };
       const presenceLimits = { ...defaultPresenceLimits, ...options.presenceLimits };
       const { requestMs } = timeouts;
-      state.api = createApi(member, { metrics, logger, random, watchLimits, presenceLimits, requestMs });
+      const load = (): number => pressure.load;
+      const limits = { watchLimits, presenceLimits, requestMs };
+      state.api = createApi(member, { metrics, logger, random, load, ...limits });
     },
     setWaiting: (lines) => {
       state.waiting = lines;
@@ -103,7 +132,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
     stop: (deadlineMs) => {
       state.isStopping = true;
-      return close(server, () => endStreams(state, random), deadlineMs);
+      return close(server, () => endStreams(state, random), deadlineMs).finally(() => {
+        pressure.stop();
+        state.standstill.stop();
+      });
     },
   };
 }
@@ -113,7 +145,7 @@ function endStreams({ api }: ServerState, random: () => number): void {
   api?.presence.stop();
 }
 
-function newServer(timeouts: HttpTimeouts): Server {
+function newServer(timeouts: HttpTimeouts, connectionsMax: number): Server {
   const server = createServer({
     headersTimeout: timeouts.headersMs,
     // Bodies have a time of their own (body.ts, app.ts), because Node's knows no exception, and a presence is one.
@@ -126,7 +158,7 @@ function newServer(timeouts: HttpTimeouts): Server {
   });
   // Beyond a number of headers Node drops the rest without a word, a precondition perhaps: their bytes are bound enough.
   server.maxHeadersCount = 0;
-  server.maxConnections = connectionLimits.connectionsMax;
+  server.maxConnections = connectionsMax;
   return server;
 }
 

@@ -5,6 +5,7 @@ import type { ErrorCode } from "../lib/errors.ts";
 import { problem } from "./answer-schemas.ts";
 import type { BodyRule, Endpoint } from "./endpoint.ts";
 import { endpoints, pathsOf } from "./endpoints.ts";
+import { examples } from "./examples.ts";
 import { isRepeatable, metaParameter } from "./parameters.ts";
 import { problemKinds } from "./problem.ts";
 import { name } from "./schema-parts.ts";
@@ -24,9 +25,11 @@ const errorsOf: Readonly<Record<Endpoint["kind"], readonly ErrorCode[]>> = {
   ],
   watch: ["invalid_argument", "unavailable", "overloaded", "revision_not_reached"],
   write: ["invalid_argument", "no_leader", "unavailable", "overloaded", "commit_timeout"],
-  server: ["invalid_argument"],
+  server: ["invalid_argument", "overloaded"],
 };
 
+/** What a request may fail with before it is looked at, where the cluster asks for tokens. */
+const accessErrors: readonly ErrorCode[] = ["unauthenticated", "forbidden", "rate_limited"];
 const bodyErrors: readonly ErrorCode[] = ["unsupported_media_type", "too_large"];
 
 let document: Json | null = null;
@@ -58,7 +61,12 @@ function makeDocument(): Json {
         "`Rollcall-...` headers who answered and how fresh it is.",
     },
     paths,
-    components: { schemas: components.schemas },
+    components: {
+      schemas: components.schemas,
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer", description: "Only where the cluster asks for tokens." },
+      },
+    },
   };
 }
 
@@ -70,14 +78,35 @@ function operation(
     operationId: id,
     tags: [tagOf(endpoint)],
     summary: endpoint.summary,
+    "x-rollcall-policy": endpoint.policy,
+    ...(endpoint.policy.right === "open" ? {} : { security: [{ bearer: [] }] }),
     parameters: [
       ...pathParameters(endpoint, path, components),
       ...queryParameters(endpoint, components),
       ...headers(endpoint),
     ],
-    ...(endpoint.body === null ? {} : { requestBody: requestBody(endpoint.body, components) }),
-    responses: { ...answersOf(endpoint, components), ...problemsOf(endpoint, components) },
+    ...(endpoint.body === null ? {} : { requestBody: requestBody(endpoint, endpoint.body, components) }),
+    responses: together(answersOf(endpoint, components), problemsOf(endpoint, components)),
   };
+}
+
+interface Response {
+  readonly description: string;
+  readonly content?: Json;
+}
+
+/** A status may have both: a member that is not ready says so in lines, and one that is too busy as a problem. */
+function together(
+  answers: Readonly<Record<string, Response>>,
+  problems: Readonly<Record<string, Response>>,
+): Json {
+  const both = Object.keys(problems).map((status) => {
+    const [answer, problem] = [answers[status], problems[status]];
+    if (answer === undefined || problem === undefined) return [status, problem];
+    const description = `${answer.description} Or: ${problem.description}`;
+    return [status, { description, content: { ...answer.content, ...problem.content } }];
+  });
+  return { ...answers, ...(Object.fromEntries(both) as Json) };
 }
 
 function tagOf({ path }: Endpoint): string {
@@ -129,30 +158,40 @@ function headers({ kind, id }: Endpoint): Json[] {
   ];
 }
 
-function requestBody({ schema, mediaTypes, absent }: BodyRule, components: Components): Json {
-  const content = { schema: components.schemaOf(schema, "input") };
+function requestBody(
+  { id }: Endpoint,
+  { schema, mediaTypes, absent }: BodyRule,
+  components: Components,
+): Json {
+  const content = { schema: components.schemaOf(schema, "input"), ...exampleOf(examples[id]?.body) };
   return {
     required: absent === undefined,
     content: Object.fromEntries(mediaTypes.map((type) => [type, content])),
   };
 }
 
-function answersOf({ answers }: Endpoint, components: Components): Json {
-  const responses = answers.map(({ status, description, schema, mediaTypes = ["application/json"] }) => {
+function exampleOf(value: unknown): Json {
+  return value === undefined ? {} : { example: value };
+}
+
+function answersOf({ id, answers }: Endpoint, components: Components): Readonly<Record<string, Response>> {
+  const responses = answers.map(({ status, description, schema, mediaTypes = ["application/json"] }, i) => {
     if (schema === null && mediaTypes.includes("application/json") && status === 304)
       return [String(status), { description }];
-    const content = schema === null ? {} : { schema: components.schemaOf(schema, "output") };
+    const example = exampleOf(i === 0 ? examples[id]?.answer : undefined);
+    const content = schema === null ? {} : { schema: components.schemaOf(schema, "output"), ...example };
     return [
       String(status),
       { description, content: Object.fromEntries(mediaTypes.map((type) => [type, content])) },
     ];
   });
-  return Object.fromEntries(responses) as Json;
+  return Object.fromEntries(responses) as Record<string, Response>;
 }
 
 /** Codes of one status share a response. */
-function problemsOf(endpoint: Endpoint, components: Components): Json {
+function problemsOf(endpoint: Endpoint, components: Components): Readonly<Record<string, Response>> {
   const codes = [
+    ...(endpoint.policy.right === "open" ? [] : accessErrors),
     ...errorsOf[endpoint.kind],
     ...endpoint.errors,
     ...(endpoint.body === null ? [] : bodyErrors),

@@ -188,9 +188,11 @@ export function describeProblem(
   const retryAfterMs = error.retryAfterMs ?? (waits ? retryAfterMsDefault : null);
   return {
     status,
-    // Whole seconds are all that the header can say; the body has the milliseconds.
-    headers:
-      retryAfterMs === null ? {} : { "Retry-After": String(Math.max(1, Math.ceil(retryAfterMs / 1000))) },
+    headers: {
+      // Whole seconds are all that the header can say; the body has the milliseconds.
+      ...(retryAfterMs !== null && { "Retry-After": String(Math.max(1, Math.ceil(retryAfterMs / 1000))) }),
+      ...(status === 401 && { "WWW-Authenticate": 'Bearer realm="rollcall"' }),
+    },
     body: {
       type: `/errors/${code}`,
       title: kind.title,

@@ -81,7 +81,7 @@ export function historyJson(event: HistoryEvent): Json {
     ...(event.reason !== null && { reason: event.reason }),
     ...(event.by !== null && { by: event.by }),
     ...(event.member !== null && { member: event.member }),
-    ...(event.lastRenewal !== null && { lastRenewal: event.lastRenewal }),
+    ...(event.lastRenewal !== null && { lastRenewal: rfc3339(event.lastRenewal) }),
   };
 }
 
@@ -90,9 +90,20 @@ const renewalShare = 1 / 3;
 /** Renewals that were in step drift apart by up to this share. Only ever earlier, so that the three tries stay. */
 const renewalJitter = 1 / 5;
 
-/** A third of the TTL, less a random part of up to a fifth of that. */
-export function renewAfterMs(ttlMs: number, random: () => number): number {
-  return Math.floor(ttlMs * renewalShare * (1 - renewalJitter * random()));
+/** Under full load renewals come by so much less often: after half of the TTL at most, so that two tries still fit into it. */
+const renewalStretch = 1 / 2;
+
+/** How soon a client should come back, by the load of the member that it came to. */
+export interface Pace {
+  readonly random: () => number;
+  /** In [0, 1]. */
+  readonly load: () => number;
+}
+
+/** A third of the TTL, up to a half of it under load; less a random part of up to a fifth of that. */
+export function renewAfterMs(ttlMs: number, { random, load }: Pace): number {
+  const share = renewalShare * (1 + renewalStretch * load());
+  return Math.floor(ttlMs * share * (1 - renewalJitter * random()));
 }
 
 /**
@@ -105,7 +116,7 @@ export function leftAfterRenewalMs(ttlMs: number, elapsedMs: number): number {
 
 interface Rendering {
   readonly member: RegistryMember;
-  readonly random: () => number;
+  readonly pace: Pace;
   /** Since the request came, milliseconds. */
   readonly elapsedMs: number;
 }
@@ -118,7 +129,7 @@ export interface RenderedResult {
 /** The answer of the single call that a command's success stands for. */
 export function successJson(
   result: Exclude<CommandResult, Failure>,
-  { member, random, elapsedMs }: Rendering,
+  { member, pace, elapsedMs }: Rendering,
 ): RenderedResult {
   switch (result.kind) {
     case "register": {
@@ -126,7 +137,7 @@ export function successJson(
       const body = { instance: singleInstanceJson(member, instance), revision, created, changed };
       return {
         status: created ? 201 : 200,
-        body: { ...body, renewAfterMs: renewAfterMs(instance.declared.ttlMs, random) },
+        body: { ...body, renewAfterMs: renewAfterMs(instance.declared.ttlMs, pace) },
       };
     }
     case "renewOne": {
@@ -136,7 +147,7 @@ export function successJson(
         body: {
           ttlMs,
           expiresInMs: leftAfterRenewalMs(ttlMs, elapsedMs),
-          renewAfterMs: renewAfterMs(ttlMs, random),
+          renewAfterMs: renewAfterMs(ttlMs, pace),
           incarnation,
         },
       };

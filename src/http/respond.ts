@@ -83,7 +83,7 @@ function cutOffUnlessTaken({ response }: Exchange): void {
 }
 
 /** As the member stands when the answer leaves it: a write's own revision is included. */
-function commonHeaders(server: ServerState, exchange: Exchange): OutgoingHttpHeaders {
+export function commonHeaders(server: ServerState, exchange: Exchange): OutgoingHttpHeaders {
   const member = server.api?.member;
   return {
     "Rollcall-Request-Id": exchange.requestId,

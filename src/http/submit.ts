@@ -39,10 +39,10 @@ export async function submit<Kind extends Command["kind"]>(
 
 export function renderingOf({ api, exchange }: Pick<Submission, "api" | "exchange">): {
   readonly member: Api["member"];
-  readonly random: () => number;
+  readonly pace: Pick<Api, "random" | "load">;
   readonly elapsedMs: number;
 } {
-  return { member: api.member, random: api.random, elapsedMs: performance.now() - exchange.startedAtMs };
+  return { member: api.member, pace: api, elapsedMs: performance.now() - exchange.startedAtMs };
 }
 
 function toError(failure: Failure): RollcallError {

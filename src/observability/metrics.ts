@@ -18,11 +18,22 @@ export interface MemberSample {
   readonly staleMs: number;
   readonly instances: Readonly<Record<string, number>>;
   readonly services: number;
+  readonly suspectInstances: number;
+  readonly protectedServices: number;
   readonly peers: readonly {
     readonly id: string;
     readonly reachable: boolean;
     readonly lagEntries: number | null;
   }[];
+}
+
+/** How the client-facing server stands when it is asked. */
+export interface ServerSample {
+  readonly underWay: number;
+  readonly pressure: number;
+  readonly loopDelayMs: number;
+  readonly connections: number;
+  readonly presences: number;
 }
 
 const roles = ["follower", "preCandidate", "candidate", "leader"];
@@ -35,13 +46,38 @@ const secondsBuckets = [
 export class Metrics {
   readonly #registry = new Registry();
   #sample: (() => MemberSample) | null = null;
+  #serverSample: (() => ServerSample) | null = null;
 
   readonly #httpRequests = this.#histogram(
     "rollcall_http_request_duration_seconds",
     "Requests of clients, by route template, method and status.",
     ["route", "method", "status"],
   );
+  readonly #rejected = this.#counter(
+    "rollcall_http_rejected_total",
+    "Requests that were turned away before they were read, because there was too much to do, by load class.",
+    ["class"],
+  );
+  readonly #underWay = this.#gauge("rollcall_http_requests_under_way", "Requests being worked on.");
+  readonly #pressure = this.#gauge(
+    "rollcall_http_pressure",
+    "0: everything is served; up to 1: lists are turned away in part, up to 2: reads too, up to 3: registrations too.",
+  );
+  readonly #loopDelay = this.#gauge(
+    "rollcall_event_loop_delay_seconds",
+    "How late the event loop was lately by its own work.",
+  );
+  readonly #connections = this.#gauge("rollcall_http_connections", "Open connections of clients.");
+  readonly #connectionsRefused = this.#counter(
+    "rollcall_http_connections_refused_total",
+    "Connections that were closed at once, because there were too many.",
+  );
+  readonly #presences = this.#gauge("rollcall_presence_connections", "Open presence connections.");
   readonly #watchers = this.#gauge("rollcall_watchers", "Open watches.");
+  readonly #deliveries = this.#histogram(
+    "rollcall_watch_delivery_delay_seconds",
+    "From applying a change until it was handed to every watch that is live.",
+  );
   readonly #elections = this.#counter("rollcall_raft_elections_total", "Elections that this member started.");
   readonly #leaderChanges = this.#counter(
     "rollcall_raft_leader_changes_total",
@@ -121,6 +157,23 @@ export class Metrics {
     this.#httpRequests.observe({ route, method, status }, ms / 1000);
   }
 
+  /** From now on, answers include the state of the client-facing server. */
+  sampleServerWith(sample: () => ServerSample): void {
+    this.#serverSample = sample;
+  }
+
+  rejected(loadClass: string): void {
+    this.#rejected.inc({ class: loadClass });
+  }
+
+  connectionRefused(): void {
+    this.#connectionsRefused.inc();
+  }
+
+  changesDelivered(ms: number): void {
+    this.#deliveries.observe(ms / 1000);
+  }
+
   watchOpened(): void {
     this.#watchers.inc();
   }
@@ -177,6 +230,7 @@ export class Metrics {
 
   /** The text that `/metrics` answers. */
   render(): Promise<string> {
+    this.#takeServerSample();
     this.#takeSample();
     return this.#registry.metrics();
   }
@@ -195,6 +249,16 @@ export class Metrics {
     labelNames: readonly T[] = [],
   ): Histogram<T> {
     return new Histogram({ name, help, labelNames, buckets: secondsBuckets, registers: [this.#registry] });
+  }
+
+  #takeServerSample(): void {
+    const sample = this.#serverSample?.();
+    if (sample === undefined) return;
+    this.#underWay.set(sample.underWay);
+    this.#pressure.set(sample.pressure);
+    this.#loopDelay.set(sample.loopDelayMs / 1000);
+    this.#connections.set(sample.connections);
+    this.#presences.set(sample.presences);
   }
 
   /** Sets all gauges of states from one sample. */
@@ -234,6 +298,17 @@ export class Metrics {
           "Upper bound of how far behind the cluster this member may be.",
         ),
         (sample) => sample.staleMs / 1000,
+      ],
+      [
+        this.#gauge("rollcall_instances_suspect", "Instances that are overdue, and held."),
+        (sample) => sample.suspectInstances,
+      ],
+      [
+        this.#gauge(
+          "rollcall_services_protected",
+          "Services whose overdue instances are held by mass-expiry protection.",
+        ),
+        (sample) => sample.protectedServices,
       ],
       [this.#gauge("rollcall_services", "Services with at least one instance."), (sample) => sample.services],
     ];

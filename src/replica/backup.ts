@@ -12,6 +12,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ImageSource } from "./ports.ts";
 
 export const backupFormat = 1;
@@ -39,9 +40,12 @@ export async function* backupBytes(source: ImageSource, header: BackupHeader): A
   try {
     yield hashed(frame(backupFrames.header, Buffer.from(JSON.stringify(header))));
     for (let position = 0; ; position += 1) {
+      const startedMs = performance.now();
       const chunk = await readChunk(source, position);
       if (chunk === null) break;
       yield hashed(frame(backupFrames.chunk, chunk));
+      // Half of the time at most: a backup can wait, the requests beside it cannot.
+      await sleep(performance.now() - startedMs);
     }
     yield frame(backupFrames.end, hash.digest());
   } finally {

@@ -26,18 +26,24 @@ export function sampleOf(replica: Replica): MemberSample {
   };
 }
 
-function countsOf(registry: RegistryView): Pick<MemberSample, "instances" | "services"> {
+function countsOf(
+  registry: RegistryView,
+): Pick<MemberSample, "instances" | "services" | "suspectInstances" | "protectedServices"> {
   const instances = Object.fromEntries(instanceStatuses.map((status) => [status, 0])) as Record<
     string,
     number
   >;
   let services = 0;
+  let suspectInstances = 0;
+  let protectedServices = 0;
   for (const { name } of registry.namespaces()) {
     const all = registry.services(name, { prefix: "", after: null, limit: Number.MAX_SAFE_INTEGER });
-    for (const { instances: counts } of all) {
+    for (const { instances: counts, protected: isProtected } of all) {
       if (counts.total > 0) services += 1;
+      if (isProtected) protectedServices += 1;
+      suspectInstances += counts.suspect;
       for (const status of instanceStatuses) instances[status] = (instances[status] ?? 0) + counts[status];
     }
   }
-  return { instances, services };
+  return { instances, services, suspectInstances, protectedServices };
 }

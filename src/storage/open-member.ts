@@ -41,6 +41,8 @@ export interface OpenedStorage {
   savePromise(clusterId: string): Promise<void>;
   /** Resolves once this member belongs to the cluster, whatever happens: with the founding entry, or for null with an empty log. */
   join(clusterId: string, founding: Membership | null): Promise<void>;
+  /** Lets go of the contents of `recovered`, once the member has taken them: they are as large as its state. */
+  forgetRecovered(): void;
   close(): Promise<void>;
 }
 
@@ -115,6 +117,10 @@ class OpenedFolder implements OpenedStorage {
 
   join(clusterId: string, founding: Membership | null): Promise<void> {
     return settled(`joining cluster ${clusterId}`, (done) => this.#storage.join(clusterId, founding, done));
+  }
+
+  forgetRecovered(): void {
+    this.#storage.forgetRecovered();
   }
 
   async close(): Promise<void> {

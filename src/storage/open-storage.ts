@@ -240,6 +240,14 @@ export class Storage {
     return this.#stores;
   }
 
+  /** Lets go of what the start has read, once the member has taken it. */
+  forgetRecovered(): void {
+    if (this.#stores === null) return;
+    const { boot, image } = this.#stores.recovered;
+    const recovered = { boot: { ...boot, entries: [] }, image: { ...image, records: [] } };
+    this.#stores = { ...this.#stores, recovered };
+  }
+
   /** Before it belongs to a cluster: promises, durably, to belong to this one. */
   savePromise(clusterId: string, done: DiskDone): void {
     assert(this.#identity.clusterId === null, "a member of a cluster promises nothing more");

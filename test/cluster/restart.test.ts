@@ -1,3 +1,5 @@
+import { rmSync, watch } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { TestCluster } from "../support/cluster.ts";
 import { listAt, register, registerAll } from "../support/registrations.ts";
@@ -47,6 +49,23 @@ test("SIGTERM ends a member within 10 s with status 0, and the others go on with
   expect((await listAt(cluster, leader, "web")).ids).toEqual(["a1", "a2"]);
 });
 
+test("SIGTERM while a member still opens its data folder ends it with status 0, and it starts again", async () => {
+  const cluster = await TestCluster.start();
+  const member = cluster.member("n1");
+  for (let round = 0; round < 3; round += 1) {
+    await member.kill();
+    const { dataFolder } = member.settings;
+    rmSync(join(dataFolder, "lock"), { recursive: true });
+    // The first thing that a start makes there.
+    const opens = created(dataFolder, "lock");
+    member.start();
+    await opens;
+    expect(await member.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+    member.start();
+    await cluster.ready();
+  }
+});
+
 test("a member that was away catches up", async () => {
   const cluster = await TestCluster.start();
   const leader = await cluster.leader();
@@ -90,3 +109,13 @@ test("a paused leader is replaced, and follows when it goes on", async () => {
   expect(await cluster.leader()).not.toBe(leader);
   await cluster.sameState();
 });
+
+function created(folder: string, name: string): Promise<void> {
+  return new Promise((resolve) => {
+    const watcher = watch(folder, (_event, changed) => {
+      if (changed !== name) return;
+      watcher.close();
+      resolve();
+    });
+  });
+}

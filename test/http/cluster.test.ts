@@ -44,14 +44,14 @@ test("membership changes reach the member, and answer with the cluster", async (
   const body = { id: "n5", peerUrl: "http://10.0.0.5:7501", clientUrl: "https://n5.example:7401" };
   for (const reply of [
     await ask("POST", "/v1/cluster/members", { body }),
-    await ask("POST", "/v1/cluster/members/n5/promote"),
-    await ask("DELETE", "/v1/cluster/members/n5"),
+    await ask("POST", "/v1/cluster/members/n4/promote"),
+    await ask("DELETE", "/v1/cluster/members/n4"),
   ])
     expect([reply.status, reply.json.members.length]).toEqual([200, 4]);
   expect(member.membershipRequests).toEqual([
     { kind: "addLearner", ...body },
-    { kind: "promote", id: "n5" },
-    { kind: "remove", id: "n5" },
+    { kind: "promote", id: "n4" },
+    { kind: "remove", id: "n4" },
   ]);
 });
 
@@ -83,6 +83,11 @@ test("leadership is handed to a member, or to the most caught-up one", async () 
   expect(member.transfers).toEqual(["n2", null]);
   member.refusals.push(new RollcallError("conflict", "n4 is a learner"));
   expect((await ask("POST", "/v1/cluster/leader", { body: { to: "n4" } })).status).toBe(409);
+});
+
+test("a backup is streamed as the member gives it", async () => {
+  const { ask } = await serve();
+  expect((await ask("GET", "/v1/cluster/backup")).text).toBe("all of it");
 });
 
 test("compacting answers with the index", async () => {

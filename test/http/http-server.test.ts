@@ -97,3 +97,32 @@ test("a stopped server has let go of the member", async () => {
   await server.stop(1_000);
   expect(member.listeners).toBe(0);
 });
+
+test("connections beyond the limit are closed at once, and counted; the others are served", async () => {
+  const { port, get } = await serve({ connectionsMax: 2 });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  (await open({ port, path: "/livez", agent })).resume();
+  const second = connect({ host: "127.0.0.1", port });
+  onTestFinished(() => void second.destroy());
+  await new Promise((resolve) => second.once("connect", resolve));
+  await expect(get("/livez")).rejects.toThrow(/socket hang up|ECONNRESET/);
+  second.destroy();
+  let text = "";
+  while (!text.includes("rollcall_http_connections_refused_total"))
+    text = await get("/metrics").then(
+      (reply) => reply.text,
+      () => "",
+    );
+  expect(text).toMatch(/rollcall_http_connections_refused_total\{member="n1"\} [1-9]/);
+  expect(text).toMatch(/rollcall_http_connections\{member="n1"\} 2\n/);
+});
+
+test("an idle connection is closed after its time", async () => {
+  const { port } = await serve({ timeouts: { keepAliveMs: 20, checkEveryMs: 10 } });
+  const socket = connect({ host: "127.0.0.1", port });
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.resume().write("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+  await closed;
+  expect(socket.bytesRead).toBeGreaterThan(0);
+});

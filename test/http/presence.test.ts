@@ -154,6 +154,26 @@ test("while it is open the member renews, every third of the TTL", async () => {
   expect(await until(() => (member.registry.deadline(key) ?? 0) > (before ?? 0))).toBe(true);
 });
 
+test("a renewal that is under way when the connection breaks goes before the break, so that it cannot undo it", async () => {
+  const served = await serve({ presenceLimits: { lookEveryMs: 10 } });
+  const { member } = served;
+  await served.register("a", { ttlMs: 1_000 });
+  const { outgoing } = await attach(served, [{ id: "a", incarnation: 1 }]);
+  member.held = [];
+  await until(() => member.held?.length === 1);
+  outgoing.destroy();
+  for (let text = ""; !text.includes('route="/v1/presence"');) ({ text } = await served.get("/metrics"));
+  expect(member.held).toHaveLength(1);
+  member.release();
+  expect(await until(() => suspects(served))).toBe("a");
+  const [last] = served.member.registry.history("default", "web", {
+    id: "a",
+    beforeRevision: null,
+    limit: 1,
+  });
+  expect(last).toMatchObject({ type: "suspect", reason: "connection 1 broke" });
+});
+
 test("a client whose registration is over is told, and the connection ends when none is left", async () => {
   const served = await serve({ presenceLimits: { lookEveryMs: 10 } });
   await served.register("a", { ttlMs: 1_000, session: "s1" });

@@ -13,6 +13,8 @@ const sample: MemberSample = {
   staleMs: 250,
   instances: { up: 3, down: 1 },
   services: 2,
+  suspectInstances: 1,
+  protectedServices: 1,
   peers: [{ id: "n2", reachable: true, lagEntries: 5 }],
 };
 

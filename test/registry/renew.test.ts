@@ -7,7 +7,12 @@ test("renewals by handle move deadlines and nothing else", () => {
   const a = harness.ok(register("a")).instance.incarnation;
   const b = harness.ok(register("b", { ttlMs: 5_000 })).instance.incarnation;
   harness.now = 4_000;
-  expect(harness.ok({ kind: "renew", handles: [b, a, 99, b] }).ttlsMs.map((ttlMs) => ttlMs > 0)).toEqual([true, true, false, true]);
+  expect(harness.ok({ kind: "renew", handles: [b, a, 99, b] }).ttlsMs.map((ttlMs) => ttlMs > 0)).toEqual([
+    true,
+    true,
+    false,
+    true,
+  ]);
   expect(harness.events).toEqual([]);
   expect(harness.registry.revision).toBe(2);
   expect(harness.registry.deadline(aKey("a"))).toBe(34_000);
@@ -19,7 +24,10 @@ test("a handle of a registration that was replaced or removed renews nothing", (
   const old = harness.ok(register("a")).instance.incarnation;
   const current = harness.ok({ ...register("a"), session: "s2" }).instance.incarnation;
   harness.now = 1_000;
-  expect(harness.ok({ kind: "renew", handles: [old, current] }).ttlsMs.map((ttlMs) => ttlMs > 0)).toEqual([false, true]);
+  expect(harness.ok({ kind: "renew", handles: [old, current] }).ttlsMs.map((ttlMs) => ttlMs > 0)).toEqual([
+    false,
+    true,
+  ]);
   harness.ok(deregister("a"));
   expect(harness.ok({ kind: "renew", handles: [old, current] }).ttlsMs).toEqual([0, 0]);
 });

@@ -16,6 +16,6 @@ test.each([
   ["an older index counts too", at([8, "a"], [16, "c"]), { n2: at([8, "b"]), n3: at([8, "b"]) }, true],
 ] as const)("%s", (_what, own, others, isOddOneOut) => {
   const found = disagreementOf(own, new Map(Object.entries(others)), voters);
-  if (isOddOneOut === null) expect(found).toBe(null);
-  else expect(found).toMatchObject({ own: "a", index: 8, isOddOneOut });
+  expect(found?.isOddOneOut ?? null).toBe(isOddOneOut);
+  expect(found === null || (found.own === "a" && found.index === 8 && found.others === "b")).toBe(true);
 });

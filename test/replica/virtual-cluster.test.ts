@@ -307,7 +307,7 @@ test("a member whose disk was rolled back notices, is brought up by the same lea
   const [follower] = others(leader);
   cluster.mustSubmit(leader, register("a"));
   cluster.waitForAgreement();
-  const older = structuredClone({ ...cluster.disks.get(follower)! });
+  const older = structuredClone(cluster.disks.get(follower)!);
   for (let n = 0; n < 20; n += 1) cluster.mustSubmit(leader, register(`b${n}`));
   cluster.waitForAgreement();
   cluster.crash(follower);

@@ -38,7 +38,8 @@ export class PresenceSession {
   #instances: readonly PresentInstance[];
   #heardAtMs = performance.now();
   #renewedAtMs = performance.now();
-  #isRenewing = false;
+  /** The renewal that is under way; it never rejects. */
+  #renewing: Promise<void> | null = null;
   #isOver = false;
   readonly #timer: NodeJS.Timeout;
 
@@ -59,6 +60,12 @@ export class PresenceSession {
   broke(reason: string): void {
     if (!this.#finish()) return;
     this.#options.response.end();
+    void this.#proposeBreak(reason);
+  }
+
+  async #proposeBreak(reason: string): Promise<void> {
+    // A renewal of this session that came after the break in the log would bring a dead client's instances back.
+    await this.#renewing;
     const { member, logger, connection, lingerMs } = this.#options;
     const command = {
       kind: "presence",
@@ -67,11 +74,12 @@ export class PresenceSession {
       connection,
       lingerMs,
     } as const;
-    member.submit(command, { timeoutMs: timeouts.writeMsMax, idempotencyKey: null, by: null }).then(
-      () => logger.info({ connection, instances: this.#instances.length, reason }, "presence broke"),
-      (err: unknown) =>
-        logger.warn({ connection, reason, err }, "a broken presence could not be proposed; leases decide"),
-    );
+    try {
+      await member.submit(command, { timeoutMs: timeouts.writeMsMax, idempotencyKey: null, by: null });
+      logger.info({ connection, instances: this.#instances.length, reason }, "presence broke");
+    } catch (err) {
+      logger.warn({ connection, reason, err }, "a broken presence could not be proposed; leases decide");
+    }
   }
 
   /** The member stops: nothing is said of the client, which comes back elsewhere. */
@@ -84,8 +92,8 @@ export class PresenceSession {
   #look(): void {
     const nowMs = performance.now();
     if (nowMs - this.#heardAtMs > this.#options.limits.silenceMsMax) return this.broke("silence");
-    if (this.#isRenewing || nowMs - this.#renewedAtMs < this.#renewEveryMs()) return;
-    void this.#renew(nowMs);
+    if (this.#renewing !== null || nowMs - this.#renewedAtMs < this.#renewEveryMs()) return;
+    this.#renewing = this.#renew(nowMs).finally(() => (this.#renewing = null));
   }
 
   /** A third of the shortest TTL. */
@@ -98,10 +106,8 @@ export class PresenceSession {
   }
 
   async #renew(nowMs: number): Promise<void> {
-    this.#isRenewing = true;
     const renewals = this.#instances.map((key) => ({ key, incarnation: key.incarnation, status: null }));
     const results = await this.#options.member.renew(renewals, timeouts.writeMsDefault).catch(() => []);
-    this.#isRenewing = false;
     if (this.#isOver) return;
     // What failed for other reasons is tried again at the next look.
     if (results.length > 0 && results.every((result) => result.ok || isLost(result)))

@@ -28,6 +28,10 @@ export class PresenceSessions {
     this.#limits = limits;
   }
 
+  get count(): number {
+    return this.#open.size;
+  }
+
   /** Throws when no further connection can be taken. */
   checkRoom(): void {
     if (this.#isStopped)

@@ -8,9 +8,11 @@ import { body, write, type MemberEndpoint } from "../endpoint.ts";
 import { failureJson, successJson } from "../render.ts";
 import { batch, toChanges, toDeclaration, type BatchOperation } from "../schemas.ts";
 import { renderingOf, submitFor } from "../submit.ts";
+import { policies } from "../policy.ts";
 
 export const applyBatch: MemberEndpoint = write({
   id: "applyBatch",
+  policy: policies.writeInstances,
   method: "POST",
   path: "/v1/batch",
   summary: "Register, patch, deregister and renew many at once. One that fails does not stop the others.",
@@ -20,6 +22,7 @@ export const applyBatch: MemberEndpoint = write({
   answers: [{ status: 200, description: "Each operation's result, in order.", schema: answers.batchResults }],
   errors: ["storage_full"],
   handle: async (call) => {
+    call.grant.mustReach(call.body.operations);
     const operations = call.body.operations.map(toCommand);
     const { results, revision } = await submitFor(call, { kind: "batch", operations });
     const rendering = renderingOf(call);

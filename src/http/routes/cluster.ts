@@ -1,14 +1,19 @@
 /** The cluster itself: who is in it, who leads, and what operators ask of it. */
 
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { ClusterPicture, RegistryMember } from "../../replica/member.ts";
+import { RollcallError } from "../../lib/errors.ts";
 import * as answers from "../answer-schemas.ts";
 import { json, type Answer } from "../answer.ts";
 import { body, optionalBody, read, write, type MemberEndpoint } from "../endpoint.ts";
 import { name } from "../schema-parts.ts";
 import { leadership, newMember } from "../schemas.ts";
+import { policies } from "../policy.ts";
 
 export const getCluster: MemberEndpoint = read({
   id: "getCluster",
+  policy: policies.inspectMember,
   kind: "diagnostic",
   path: "/v1/cluster",
   summary: "This member's picture of the cluster; rows of others are as the leader sees them.",
@@ -21,6 +26,7 @@ export const getCluster: MemberEndpoint = read({
 
 export const getHash: MemberEndpoint = read({
   id: "getStateHash",
+  policy: policies.inspectMember,
   kind: "diagnostic",
   path: "/v1/cluster/hash",
   summary: "A hash of everything replicated; equal on all members at equal appliedIndex.",
@@ -43,6 +49,7 @@ export const getHash: MemberEndpoint = read({
 
 export const addMember: MemberEndpoint = write({
   id: "addMember",
+  policy: policies.operateCluster,
   method: "POST",
   path: "/v1/cluster/members",
   summary: "Add a learner: it gets the log, and does not count until it is promoted.",
@@ -59,6 +66,7 @@ export const addMember: MemberEndpoint = write({
 
 export const promoteMember: MemberEndpoint = write({
   id: "promoteMember",
+  policy: policies.operateCluster,
   method: "POST",
   path: "/v1/cluster/members/{id}/promote",
   summary: "Make a caught-up learner a voter.",
@@ -67,6 +75,7 @@ export const promoteMember: MemberEndpoint = write({
   answers: [{ status: 200, description: "The cluster with its new voter.", schema: answers.cluster }],
   errors: ["conflict", "not_found"],
   handle: async ({ api, params, options }) => {
+    await mustKnow(api.member, params.id);
     await api.member.changeMembership({ kind: "promote", id: params.id }, options.timeoutMs);
     return pictureAnswer(api.member);
   },
@@ -74,6 +83,7 @@ export const promoteMember: MemberEndpoint = write({
 
 export const removeMember: MemberEndpoint = write({
   id: "removeMember",
+  policy: policies.operateCluster,
   method: "DELETE",
   path: "/v1/cluster/members/{id}",
   summary: "Remove a member.",
@@ -82,6 +92,7 @@ export const removeMember: MemberEndpoint = write({
   answers: [{ status: 200, description: "The cluster without it.", schema: answers.cluster }],
   errors: ["conflict", "not_found"],
   handle: async ({ api, params, options }) => {
+    await mustKnow(api.member, params.id);
     await api.member.changeMembership({ kind: "remove", id: params.id }, options.timeoutMs);
     return pictureAnswer(api.member);
   },
@@ -89,6 +100,7 @@ export const removeMember: MemberEndpoint = write({
 
 export const transferLeadership: MemberEndpoint = write({
   id: "transferLeadership",
+  policy: policies.operateCluster,
   method: "POST",
   path: "/v1/cluster/leader",
   summary: "Hand leadership to a member, or to the most caught-up one.",
@@ -98,6 +110,7 @@ export const transferLeadership: MemberEndpoint = write({
   answers: [{ status: 200, description: "Who leads now, as this member knows.", schema: answers.leader }],
   errors: ["conflict", "not_found"],
   handle: async ({ api: { member }, body: { to } }) => {
+    if (to !== undefined) await mustKnow(member, to);
     await member.transferLeadership(to ?? null);
     return json(200, { leader: member.leader(), term: member.term() });
   },
@@ -105,6 +118,7 @@ export const transferLeadership: MemberEndpoint = write({
 
 export const compact: MemberEndpoint = write({
   id: "compactLog",
+  policy: policies.operateCluster,
   method: "POST",
   path: "/v1/cluster/compact",
   summary: "Write this member's state image durably and drop the log that it replaces.",
@@ -114,6 +128,38 @@ export const compact: MemberEndpoint = write({
   errors: [],
   handle: async ({ api }) => json(200, { index: await api.member.compact() }),
 });
+
+export const backup: MemberEndpoint = read({
+  id: "backup",
+  kind: "diagnostic",
+  policy: policies.operateCluster,
+  path: "/v1/cluster/backup",
+  summary: "A consistent backup of everything applied here, for `rollcall restore`.",
+  params: {},
+  query: {},
+  answers: [
+    { status: 200, description: "The backup.", schema: null, mediaTypes: ["application/octet-stream"] },
+  ],
+  errors: [],
+  handle: async ({ api, exchange }) => {
+    const bytes = await api.member.backup();
+    exchange.park();
+    return {
+      kind: "stream",
+      mediaType: "application/octet-stream",
+      headers: { "Content-Disposition": 'attachment; filename="rollcall.backup"' },
+      // Whoever gets less than all of it notices: the end holds the checksum.
+      open: (response) => void pipeline(Readable.from(bytes), response).catch(() => response.destroy()),
+    };
+  },
+});
+
+async function mustKnow(member: RegistryMember, id: string): Promise<void> {
+  const { members } = await member.cluster();
+  if (members.some((one) => one.id === id)) return;
+  const known = members.map((one) => one.id).join(", ");
+  throw new RollcallError("not_found", `"${id}" is not a member of this cluster; there are ${known}.`);
+}
 
 async function pictureAnswer(member: RegistryMember): Promise<Answer> {
   const picture = await member.cluster();

@@ -14,6 +14,7 @@ import { name, text } from "../schema-parts.ts";
 import { order } from "../schemas.ts";
 import type { Exchange } from "../exchange.ts";
 import { registryLimits } from "../../registry/model.ts";
+import { policies } from "../policy.ts";
 
 const query = {
   ...filterParameters,
@@ -26,6 +27,7 @@ const query = {
 
 export const discover: MemberEndpoint = read({
   id: "discoverInstances",
+  policy: policies.readService,
   path: "/v1/services/{service}/instances",
   summary: "The instances of a service. An unknown service has none.",
   params: { service: name },
@@ -52,6 +54,7 @@ export const discover: MemberEndpoint = read({
 
 export const explain: MemberEndpoint = read({
   id: "explainDiscovery",
+  policy: policies.readService,
   path: "/v1/services/{service}/explain",
   summary: "Why each instance of a service is or is not returned by discovery with these filters.",
   params: { service: name },

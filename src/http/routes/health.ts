@@ -5,14 +5,17 @@ import type { ReadinessCheck } from "../../replica/member.ts";
 import * as answers from "../answer-schemas.ts";
 import { json, text } from "../answer.ts";
 import type { ServerState } from "../api.ts";
+import { docsPage, pageHeaders, pageStyle } from "../docs-page.ts";
 import { server, type ServerEndpoint } from "../endpoint.ts";
 import { problemKinds } from "../problem.ts";
 import { oneOf } from "../schema-parts.ts";
+import { policies } from "../policy.ts";
 
 const plain = ["text/plain"];
 
 export const live: ServerEndpoint = server({
   id: "live",
+  policy: policies.probe,
   path: "/livez",
   summary: "Whether the process works. Says nothing of the cluster: a restart would not help that.",
   params: {},
@@ -23,6 +26,7 @@ export const live: ServerEndpoint = server({
 
 export const ready: ServerEndpoint = server({
   id: "ready",
+  policy: policies.probe,
   path: "/readyz",
   summary:
     "Whether requests should be sent here: it has a leader, has caught up and can write. One line for each check.",
@@ -50,6 +54,7 @@ function readiness({ api, waiting, isStopping }: ServerState): readonly Readines
 
 export const metrics: ServerEndpoint = server({
   id: "metrics",
+  policy: policies.inspectMember,
   path: "/metrics",
   summary: "Prometheus metrics.",
   params: {},
@@ -60,6 +65,7 @@ export const metrics: ServerEndpoint = server({
 
 export const openapi: ServerEndpoint = server({
   id: "openapi",
+  policy: policies.documentation,
   path: "/openapi.json",
   summary: "This API, as OpenAPI 3.1.",
   params: {},
@@ -68,8 +74,37 @@ export const openapi: ServerEndpoint = server({
   handle: (state) => json(200, state.openapi()),
 });
 
+export const documentation: ServerEndpoint = server({
+  id: "documentation",
+  policy: policies.documentation,
+  path: "/docs",
+  summary: "This API, as a page for people.",
+  params: {},
+  answers: [{ status: 200, description: "The page.", schema: null, mediaTypes: ["text/html"] }],
+  errors: [],
+  handle: (state) => ({
+    ...text(200, (page ??= docsPage(state.openapi())), "text/html; charset=utf-8"),
+    headers: pageHeaders,
+  }),
+});
+
+/** Made at the first question, and never different. */
+let page: string | null = null;
+
+export const documentationStyle: ServerEndpoint = server({
+  id: "documentationStyle",
+  policy: policies.documentation,
+  path: "/docs/style.css",
+  summary: "How the page for people looks.",
+  params: {},
+  answers: [{ status: 200, description: "A style sheet.", schema: null, mediaTypes: ["text/css"] }],
+  errors: [],
+  handle: () => text(200, pageStyle, "text/css; charset=utf-8"),
+});
+
 export const errorPage: ServerEndpoint = server({
   id: "explainError",
+  policy: policies.documentation,
   path: "/errors/{code}",
   summary: "What an error code means, and what to do: the page that a problem's `type` names.",
   params: { code: oneOf(errorCodes) },

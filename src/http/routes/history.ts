@@ -7,9 +7,11 @@ import { badCursor, integerParameter, pageParameters } from "../parameters.ts";
 import { registryLimits } from "../../registry/model.ts";
 import { historyJson } from "../render.ts";
 import { name } from "../schema-parts.ts";
+import { policies } from "../policy.ts";
 
 export const listHistory: MemberEndpoint = read({
   id: "listHistory",
+  policy: policies.readService,
   path: "/v1/services/{service}/history",
   summary: "Who registered, renewed last where, why and when it left, and by whom it was changed.",
   params: { service: name },

@@ -10,6 +10,7 @@ import { name } from "../schema-parts.ts";
 import { drainRequest, instancePatch, registration, toChanges, toDeclaration } from "../schemas.ts";
 import { submit, submitFor } from "../submit.ts";
 import { RollcallError } from "../../lib/errors.ts";
+import { policies } from "../policy.ts";
 
 const path = "/v1/services/{service}/instances/{id}";
 const params = { service: name, id: name };
@@ -19,6 +20,7 @@ const incarnation = integerParameter(0, Number.MAX_SAFE_INTEGER)
 
 export const register: MemberEndpoint = write({
   id: "registerInstance",
+  policy: policies.writeInstance,
   method: "PUT",
   path,
   summary:
@@ -51,6 +53,7 @@ export const register: MemberEndpoint = write({
 
 export const patch: MemberEndpoint = write({
   id: "patchInstance",
+  policy: policies.writeInstance,
   method: "PATCH",
   path,
   summary: 'Change some fields (JSON merge patch, RFC 7396). `If-Match: "REVISION"` only that revision.',
@@ -74,6 +77,7 @@ export const patch: MemberEndpoint = write({
 
 export const deregister: MemberEndpoint = write({
   id: "deregisterInstance",
+  policy: policies.keepInstance,
   method: "DELETE",
   path,
   summary: "Deregister an instance.",
@@ -93,6 +97,7 @@ export const deregister: MemberEndpoint = write({
 
 export const get: MemberEndpoint = read({
   id: "getInstance",
+  policy: policies.readService,
   path,
   summary: "One instance, with what is left of its lease.",
   params,
@@ -117,6 +122,7 @@ export const get: MemberEndpoint = read({
 
 export const drain: MemberEndpoint = write({
   id: "drainInstance",
+  policy: policies.writeInstance,
   method: "POST",
   path: `${path}/drain`,
   summary: "Set the status `draining`, and wait until every open watch on every member has been sent that.",
@@ -132,6 +138,7 @@ export const drain: MemberEndpoint = write({
       changes: { status: "draining" },
       incarnation: call.query.incarnation ?? null,
       ifRevision: null,
+      ...(call.body.reason === undefined ? {} : { reason: call.body.reason }),
     });
     const waitingFor = await call.api.member.awaitWatches(revision, call.body.waitMs);
     if (waitingFor.length === 0) return json(200, { revision, propagated: true });

@@ -12,6 +12,7 @@ import { readLines } from "../presence/line-reader.ts";
 import type { PresenceSession } from "../presence/session.ts";
 import { presence } from "../schemas.ts";
 import { submitFor } from "../submit.ts";
+import { policies } from "../policy.ts";
 
 const ndjson = "application/x-ndjson";
 
@@ -25,6 +26,7 @@ interface Ear {
 
 export const attachPresence: MemberEndpoint = write({
   id: "attachPresence",
+  policy: policies.writeInstances,
   method: "POST",
   path: "/v1/presence",
   summary:
@@ -47,6 +49,7 @@ export const attachPresence: MemberEndpoint = write({
     api.presence.checkRoom();
     const { text, ear } = await firstLine(exchange, api.requestMs);
     const { instances, lingerMs } = parseFirst(text);
+    call.grant.mustReach(instances);
     const attachment = { kind: "presence", change: "attach", instances, connection: 0, lingerMs } as const;
     const { connection, attached } = await submitFor(call, attachment);
     const present = instances.filter((_, i) => attached[i] === true);

@@ -11,9 +11,11 @@ import { name } from "../schema-parts.ts";
 import { renewal, renewals } from "../schemas.ts";
 import { renderingOf } from "../submit.ts";
 import { registryLimits } from "../../registry/model.ts";
+import { policies } from "../policy.ts";
 
 export const renewOne: MemberEndpoint = write({
   id: "renewInstance",
+  policy: policies.keepInstance,
   method: "POST",
   path: "/v1/services/{service}/instances/{id}/renew",
   summary: "Renew the lease of an instance, optionally with a new status.",
@@ -28,11 +30,11 @@ export const renewOne: MemberEndpoint = write({
     const [result] = await call.api.member.renew([asked], call.options.timeoutMs);
     if (result === undefined) throw new Error("a renewal got no result");
     if (!result.ok) throw toError(result);
-    const { random, elapsedMs } = renderingOf(call);
+    const { pace, elapsedMs } = renderingOf(call);
     return json(200, {
       ttlMs: result.ttlMs,
       expiresInMs: leftAfterRenewalMs(result.ttlMs, elapsedMs),
-      renewAfterMs: renewAfterMs(result.ttlMs, random),
+      renewAfterMs: renewAfterMs(result.ttlMs, pace),
       incarnation: result.incarnation,
     });
   },
@@ -40,6 +42,7 @@ export const renewOne: MemberEndpoint = write({
 
 export const renewMany: MemberEndpoint = write({
   id: "renewInstances",
+  policy: policies.keepInstances,
   method: "POST",
   path: "/v1/renewals",
   summary: "Renew many leases, with one result each, in order.",
@@ -49,6 +52,7 @@ export const renewMany: MemberEndpoint = write({
   answers: [{ status: 200, description: "Each renewal's result.", schema: answers.renewalResults }],
   errors: [],
   handle: async (call) => {
+    call.grant.mustReach(call.body.renewals);
     const asked = call.body.renewals.map(({ namespace, service, id, incarnation = null }): Renewal => ({
       key: { namespace, service, id },
       incarnation,
@@ -57,10 +61,10 @@ export const renewMany: MemberEndpoint = write({
     const results = await call.api.member.renew(asked, call.options.timeoutMs);
     const failure = commonFailure(results);
     if (failure !== null) throw toError(failure);
-    const { random, elapsedMs } = renderingOf(call);
+    const { pace, elapsedMs } = renderingOf(call);
     return json(200, {
       results: results.map((result) => resultJson(result, elapsedMs)),
-      renewAfterMs: renewAfterMs(shortestTtlMs(results), random),
+      renewAfterMs: renewAfterMs(shortestTtlMs(results), pace),
     });
   },
 });
@@ -83,10 +87,8 @@ function commonFailure(results: readonly RenewalResult[]): FailedRenewal | null 
   return results.every((result) => !result.ok && result.code === first.code) ? first : null;
 }
 
-function toError({ code, detail }: FailedRenewal): RollcallError {
-  return new RollcallError(code, detail, {
-    outcome: code === "commit_timeout" || code === "internal" ? "unknown" : "not_applied",
-  });
+function toError({ code, detail, outcome, retryAfterMs }: FailedRenewal): RollcallError {
+  return new RollcallError(code, detail, { outcome, ...(retryAfterMs === null ? {} : { retryAfterMs }) });
 }
 
 function resultJson(result: RenewalResult, elapsedMs: number): object {

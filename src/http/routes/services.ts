@@ -7,9 +7,11 @@ import { badCursor, pageParameters } from "../parameters.ts";
 import { isName } from "../../registry/names.ts";
 import { text } from "../schema-parts.ts";
 import { registryLimits } from "../../registry/model.ts";
+import { policies } from "../policy.ts";
 
 export const listServices: MemberEndpoint = read({
   id: "listServices",
+  policy: policies.listServices,
   path: "/v1/services",
   summary: "The services of a namespace, sorted by name; those that became empty lately included.",
   params: {},
@@ -27,6 +29,7 @@ export const listServices: MemberEndpoint = read({
 
 export const listNamespaces: MemberEndpoint = read({
   id: "listNamespaces",
+  policy: policies.listEverything,
   path: "/v1/namespaces",
   summary: "The namespaces, sorted by name.",
   params: {},

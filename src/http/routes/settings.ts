@@ -6,12 +6,14 @@ import { body, keyOf, read, write, type MemberEndpoint } from "../endpoint.ts";
 import { name } from "../schema-parts.ts";
 import { override, settingsChange, toSettings } from "../schemas.ts";
 import { submit } from "../submit.ts";
+import { policies } from "../policy.ts";
 
 const settingsPath = "/v1/services/{service}/settings";
 const overridePath = "/v1/services/{service}/instances/{id}/override";
 
 export const getSettings: MemberEndpoint = read({
   id: "getSettings",
+  policy: policies.readService,
   path: settingsPath,
   summary: "The settings in force for a service.",
   params: { service: name },
@@ -26,6 +28,7 @@ export const getSettings: MemberEndpoint = read({
 
 export const putSettings: MemberEndpoint = write({
   id: "putSettings",
+  policy: policies.operateService,
   method: "PUT",
   path: settingsPath,
   summary: "Change settings of a service. Those not named stay.",
@@ -48,6 +51,7 @@ export const putSettings: MemberEndpoint = write({
 
 export const putOverride: MemberEndpoint = write({
   id: "putOverride",
+  policy: policies.operateService,
   method: "PUT",
   path: overridePath,
   summary: "Lay an operator's weight, tags or status over what the client declares.",
@@ -65,6 +69,7 @@ export const putOverride: MemberEndpoint = write({
 
 export const deleteOverride: MemberEndpoint = write({
   id: "deleteOverride",
+  policy: policies.operateService,
   method: "DELETE",
   path: overridePath,
   summary: "Take the operator's layer away.",

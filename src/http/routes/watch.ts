@@ -8,12 +8,14 @@ import { namespaceParameter, revisionParameter } from "../parameters.ts";
 import { name, text } from "../schema-parts.ts";
 import { registryLimits } from "../../registry/model.ts";
 import { mediaTypes, type WatchFormat } from "../watch/frames.ts";
+import { policies } from "../policy.ts";
 
 /** How many services and prefixes one watch may name. */
 const namesMax = 1_000;
 
 export const watchServices: MemberEndpoint = watch({
   id: "watchServices",
+  policy: policies.listServices,
   path: "/v1/watch",
   summary:
     "Changes as they happen: a snapshot first, unless `afterRevision` or `Last-Event-ID` can be resumed; then one event a change. " +

@@ -166,7 +166,13 @@ export class WatchHub {
 
   /** The member is in the middle of applying: what several entries changed is delivered together, right afterwards. */
   #collect(events: readonly RegistryEvent[]): void {
-    if (this.#collected.length === 0) setImmediate(() => this.#deliver(this.#collected.splice(0)));
+    if (this.#collected.length === 0) {
+      const appliedAtMs = performance.now();
+      setImmediate(() => {
+        this.#deliver(this.#collected.splice(0));
+        this.#metrics.changesDelivered(performance.now() - appliedAtMs);
+      });
+    }
     this.#collected.push(...events);
   }
 

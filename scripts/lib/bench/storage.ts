@@ -1,0 +1,131 @@
+// What the disk costs: durable appends beside what the disk itself can do, and how long a restart takes.
+
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { must } from "../../../src/raft/assert.ts";
+import { openMemberStorage } from "../../../src/storage/open-member.ts";
+import { freePorts } from "../../../test/support/free-ports.ts";
+import { MemberProcess } from "../../../test/support/member-process.ts";
+import { waitFor } from "../../../test/support/wait-for.ts";
+import { ended, makeBigFolder } from "./big-folder.ts";
+
+const entryBytes = 256;
+
+export async function storage(options: {
+  readonly seconds?: string | undefined;
+  readonly count?: string | undefined;
+}): Promise<boolean> {
+  const seconds = Number(options.seconds ?? 3);
+  const instances = Number(options.count ?? 100_000);
+  const root = fs.mkdtempSync(join(tmpdir(), "rollcall-bench-"));
+  try {
+    console.log("durable appends of 256 bytes a second, in this order on the same disk:");
+    say("raw: write + fdatasync, one at a time", rawRate(join(root, "raw"), seconds));
+    for (const atOnce of [1, 16, 256]) {
+      const { rate, delayMs } = await appendRate(join(root, `log-${atOnce}`), atOnce, seconds);
+      say(`log: ${atOnce} at once (loop delay p99.9 ${delayMs.toFixed(1)} ms)`, rate);
+    }
+    say("raw again", rawRate(join(root, "raw-again"), seconds));
+    const empty = await restart(root, 1, 0);
+    const full = await restart(root, instances, 50_000);
+    console.log(`restart until ready, the start of the process included:`);
+    console.log(`  1 instance: ${empty.readyMs.toFixed(0)} ms, ${toMiB(empty.memory)} MiB resident`);
+    console.log(
+      `  ${instances} instances and 50,000 log entries after the image: ${full.readyMs.toFixed(0)} ms, ${toMiB(full.memory)} MiB resident`,
+    );
+    console.log(`  memory: ${Math.round((full.memory - empty.memory) / instances)} bytes an instance`);
+    return full.readyMs < (instances > 100_000 ? 15_000 : 2_000);
+  } finally {
+    fs.rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function say(what: string, rate: number): void {
+  console.log(`  ${what}: ${Math.round(rate).toLocaleString("en-US")}`);
+}
+
+function toMiB(bytes: number): number {
+  return Math.round(bytes / 1024 / 1024);
+}
+
+function rawRate(path: string, seconds: number): number {
+  const file = fs.openSync(path, "w");
+  const bytes = Buffer.alloc(entryBytes, 1);
+  const endMs = performance.now() + seconds * 1000;
+  let count = 0;
+  while (performance.now() < endMs) {
+    fs.writeSync(file, bytes);
+    fs.fdatasyncSync(file);
+    count += 1;
+  }
+  fs.closeSync(file);
+  return count / seconds;
+}
+
+async function appendRate(
+  dir: string,
+  atOnce: number,
+  seconds: number,
+): Promise<{ readonly rate: number; readonly delayMs: number }> {
+  const opened = await openMemberStorage({ dir, memberId: "n1" });
+  const member = { id: "n1", incarnation: "i", peerUrl: "http://a", clientUrl: "http://b" };
+  await opened.join("c", { voters: ["n1"], outgoing: [], learners: [], members: [member] });
+  const log = must(opened.log, "a member");
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  let index = 1;
+  let count = 0;
+  const endMs = performance.now() + seconds * 1000;
+  const payload = new Uint8Array(entryBytes);
+  const append = async (): Promise<void> => {
+    while (performance.now() < endMs) {
+      index += 1;
+      const entry = { kind: "command", term: 1, index, clusterTime: index, payload } as const;
+      await ended((done) => log.persist({ hardState: null, truncateAfter: null, entries: [entry] }, done));
+      count += 1;
+    }
+  };
+  delay.enable();
+  await Promise.all(Array.from({ length: atOnce }, append));
+  delay.disable();
+  await opened.close();
+  // The monitor counts its own resolution.
+  return { rate: count / seconds, delayMs: Math.max(0, delay.percentile(99.9) / 1e6 - 1) };
+}
+
+async function restart(
+  root: string,
+  instances: number,
+  tail: number,
+): Promise<{ readonly readyMs: number; readonly memory: number }> {
+  const [client = 0, peer = 0] = await freePorts(2);
+  const dir = join(root, `restart-${instances}`);
+  const urls = { peerUrl: `http://127.0.0.1:${peer}`, clientUrl: `http://127.0.0.1:${client}` };
+  await makeBigFolder({ dir, instances, tail, ...urls });
+  const member = new MemberProcess({
+    id: "n1",
+    dataFolder: dir,
+    clientUrl: urls.clientUrl,
+    peerPort: peer,
+    flags: { "disk-reserve-bytes": "0" },
+  });
+  const startedMs = performance.now();
+  member.start();
+  try {
+    await waitFor(
+      async () => {
+        member.mustNotHaveCrashed();
+        return (await fetch(`${urls.clientUrl}/readyz`)).ok;
+      },
+      { what: "the member is ready", withinMs: 120_000 },
+    );
+    const readyMs = performance.now() - startedMs;
+    const resident = /VmRSS:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${member.pid}/status`, "utf8"))?.[1];
+    const said = /"msg":"(recovered [^"]+)"/.exec(member.log)?.[1] ?? "";
+    console.log(`  (${said})`);
+    return { readyMs, memory: Number(resident ?? 0) * 1024 };
+  } finally {
+    await member.kill();
+  }
+}

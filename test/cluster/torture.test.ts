@@ -1,0 +1,50 @@
+// A short run of each torture: that nothing is lost, and that a disk which lies about its syncs is found out.
+
+import { execFile, execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const script = fileURLToPath(new URL("../../scripts/lib/torture/main.ts", import.meta.url));
+
+function hasCompiler(): boolean {
+  try {
+    execFileSync("gcc", ["--version"], { stdio: "ignore" });
+    return process.platform === "linux";
+  } catch {
+    return false;
+  }
+}
+
+function torture(kind: string, count: number): Promise<{ readonly status: unknown; readonly said: string }> {
+  const args = ["--disable-warning=ExperimentalWarning", script, kind, "--count", String(count)];
+  return new Promise((resolve) => {
+    execFile(process.execPath, args, (error, stdout, stderr) => {
+      resolve({ status: error === null ? 0 : error.code, said: stdout + stderr });
+    });
+  });
+}
+
+test("members that are killed lose nothing", async () => {
+  const { status, said } = await torture("kill", 4);
+  expect(status, said).toBe(0);
+  expect(said).toMatch(/ 0 lost, 0 wrong/);
+});
+
+test("an injured member heals, and serves nothing wrong", async () => {
+  const { status, said } = await torture("injuries", 2);
+  expect(status, said).toBe(0);
+  expect(said).toMatch(/2 done, 2 healed, 0 lost, 0 wrong/);
+});
+
+test.skipIf(!hasCompiler())("a loss of power takes only what was never acknowledged", async () => {
+  const { status, said } = await torture("power", 4);
+  expect(status, said).toBe(0);
+  expect(said).toMatch(/that took unsynced bytes away/);
+  expect(said).toMatch(/ 0 lost, 0 wrong/);
+});
+
+test.skipIf(!hasCompiler())("a disk that ignores syncs is found out", async () => {
+  const { status, said } = await torture("power-control", 1);
+  expect(status, said).toBe(0);
+  expect(said).not.toMatch(/ 0 lost/);
+});
