@@ -1,0 +1,156 @@
+/**
+ * Power losses of a real member: it is killed, and then everything is taken from its files that no fsync had promised. `power-shim.c`,
+ * compiled here and preloaded into the member, notes the promises.
+ *
+ * Names are not taken back: a file that was removed or renamed without a sync of its folder stays so. The tests with a disk in memory cover that.
+ */
+
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const shimSource = fileURLToPath(new URL("power-shim.c", import.meta.url));
+const headerBytes = 40;
+const sectorBytes = 512;
+
+/** What of a file survives a power loss: its first bytes, or, where it is rewritten in place, just these bytes. */
+interface Promised {
+  readonly size: number;
+  readonly content: Uint8Array | null;
+}
+
+/** The path of the compiled shim. */
+export function compileShim(folder: string): string {
+  const library = join(folder, "power-shim.so");
+  execFileSync("gcc", ["-shared", "-fPIC", "-O2", "-o", library, shimSource, "-ldl"], { stdio: "inherit" });
+  return library;
+}
+
+/** Slows a member's disk down, or lets it hang. */
+export class SlowDisk {
+  readonly #delay: string;
+
+  constructor(dataFolder: string) {
+    this.#delay = `${dataFolder}.delay`;
+  }
+
+  environment(shim: string): Record<string, string> {
+    return { LD_PRELOAD: shim, POWER_SHIM_DELAY: this.#delay };
+  }
+
+  /** How much longer each fsync takes from now on; 0 for not at all. */
+  takes(ms: number): void {
+    fs.writeFileSync(this.#delay, String(ms));
+  }
+}
+
+export class PowerSupply {
+  readonly #dataFolder: string;
+  readonly #journal: string;
+  #promised = new Map<string, Promised>();
+
+  constructor(dataFolder: string) {
+    this.#dataFolder = dataFolder;
+    this.#journal = `${dataFolder}.power`;
+  }
+
+  /** The environment of the member. */
+  environment(shim: string, { ignoreSyncs }: { readonly ignoreSyncs: boolean }): Record<string, string> {
+    return {
+      LD_PRELOAD: shim,
+      POWER_SHIM_JOURNAL: this.#journal,
+      ...(ignoreSyncs ? { POWER_SHIM_IGNORE: "1" } : {}),
+    };
+  }
+
+  /** To be called after a kill: makes the data folder what it is once power is back. Returns how many bytes that took away. */
+  cut(random: () => number): number {
+    this.#readJournal();
+    let lost = 0;
+    for (const path of filesIn(this.#dataFolder)) lost += this.#cutFile(path, random);
+    // What is there now was on the disk when the power came back.
+    this.#promised = new Map(
+      filesIn(this.#dataFolder).map((path) => {
+        const { key, size } = about(path);
+        return [key, { size, content: size <= 16_384 ? fs.readFileSync(path) : null }];
+      }),
+    );
+    return lost;
+  }
+
+  #readJournal(): void {
+    if (!fs.existsSync(this.#journal)) return;
+    const bytes = fs.readFileSync(this.#journal);
+    for (let at = 0; at + headerBytes <= bytes.length;) {
+      const field = (n: number): bigint => bytes.readBigUInt64LE(at + 8 * n);
+      const size = Number(field(3));
+      const hasContent = field(4) === 1n;
+      const end = at + headerBytes + (hasContent ? size : 0);
+      // The kill may have come in the middle of a note: then its sync has told nobody.
+      if (end > bytes.length) break;
+      const content = hasContent ? bytes.subarray(at + headerBytes, end) : null;
+      this.#promised.set(`${field(0)}-${field(1)}-${field(2)}`, { size, content });
+      at = end;
+    }
+    fs.rmSync(this.#journal);
+  }
+
+  #cutFile(path: string, random: () => number): number {
+    const { key, size } = about(path);
+    const promised = this.#promised.get(key) ?? { size: 0, content: null };
+    if (promised.content !== null && size <= Math.max(promised.size, sectorBytes * 16))
+      return tear(path, promised.content, random);
+    const extra = size - promised.size;
+    if (extra <= 0) return 0;
+    if (promised.size === 0 && random() < 0.3) {
+      fs.rmSync(path);
+      return size;
+    }
+    const kept = promised.size + Math.floor(extra * [0, 1, random()][Math.floor(random() * 3)]!);
+    fs.truncateSync(path, kept);
+    // The length of a file may reach the disk before its bytes do.
+    if (random() < 0.3) zero(path, promised.size + Math.floor((kept - promised.size) * random()), kept);
+    return size - kept;
+  }
+}
+
+/** A file that is rewritten in place: each of its sectors is the old or the new one. */
+function tear(path: string, promised: Uint8Array, random: () => number): number {
+  const now = fs.readFileSync(path);
+  const torn = Buffer.from(now);
+  let changed = 0;
+  for (let at = 0; at < now.length; at += sectorBytes) {
+    const old = promised.subarray(at, at + sectorBytes);
+    if (Buffer.compare(old, now.subarray(at, at + sectorBytes)) === 0 || random() < 0.5) continue;
+    torn.fill(0, at, Math.min(at + sectorBytes, torn.length));
+    torn.set(old, at);
+    changed += sectorBytes;
+  }
+  fs.writeFileSync(path, torn);
+  return changed;
+}
+
+function zero(path: string, from: number, to: number): void {
+  const file = fs.openSync(path, "r+");
+  fs.writeSync(file, Buffer.alloc(to - from), 0, to - from, from);
+  fs.closeSync(file);
+}
+
+function about(path: string): { readonly key: string; readonly size: number } {
+  const { ino, birthtimeNs, size } = fs.statSync(path, { bigint: true });
+  return {
+    key: `${ino}-${birthtimeNs / 1_000_000_000n}-${birthtimeNs % 1_000_000_000n}`,
+    size: Number(size),
+  };
+}
+
+/** Every regular file below the folder, sorted. */
+export function filesIn(folder: string): string[] {
+  if (!fs.existsSync(folder)) return [];
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+}
