@@ -9,7 +9,7 @@ import type { Registry } from "../registry/registry.ts";
 import { isStalled, judgeDisk, WriteTimes } from "./disk-rules.ts";
 import type { ReplicaObserver } from "./observer.ts";
 import type { Checkpoint, DiskRoom, MemberReport, PeerNetwork } from "./ports.ts";
-import { isRoomShort, mayRestoreReserve, whoHasNoRoom } from "./room-rules.ts";
+import { isRoomShort, mayRestoreReserve, successorWithRoom, whoHasNoRoom } from "./room-rules.ts";
 import type { ReplicaSettings } from "./settings.ts";
 import { checkpointsMax, disagreementOf } from "./state-agreement.ts";
 
@@ -81,6 +81,7 @@ export class Health {
     this.#forgetOld(nowMs);
     this.#lookAtRoom();
     if (this.#isLeader) this.#judgeDisk(nowMs);
+    if (this.#isLeader) this.#judgeRoom(nowMs);
     for (const { id } of this.#options.status().membership.members) this.#ask(id);
   }
 
@@ -140,14 +141,8 @@ export class Health {
   }
 
   #judgeDisk(nowMs: number): void {
-    const { settings, status, observer, transfer, pendingMs } = this.#options;
-    const { peers, membership, transferringTo } = status();
-    if (transferringTo !== null) return;
-    const others = peers
-      .filter(({ id, recentlyActive, recovering }) => {
-        return membership.voters.includes(id) && recentlyActive && !recovering && this.#reports.has(id);
-      })
-      .map(({ id }) => ({ id, writeMs: this.#reports.get(id)?.report.writeMs ?? null }));
+    const { settings, observer, transfer, pendingMs } = this.#options;
+    const others = this.#successors().map(({ id, report }) => ({ id, writeMs: report.writeMs }));
     const writeMs = this.#writeTimes.usualMs;
     const facts = { nowMs, writeMs, pendingMs: pendingMs(), others, handedOverAtMs: this.#handedOverAtMs };
     const verdict = judgeDisk(facts, settings);
@@ -155,6 +150,27 @@ export class Health {
     this.#handedOverAtMs = nowMs;
     observer.diskHandOver(verdict.to, Math.max(writeMs ?? 0, facts.pendingMs));
     transfer(verdict.to);
+  }
+
+  #judgeRoom(nowMs: number): void {
+    if (!this.#roomIsShort && !this.#options.isFull()) return;
+    const others = this.#successors().map(({ id, report }) => ({ id, roomIsShort: report.roomIsShort }));
+    const to = successorWithRoom({ nowMs, handedOverAtMs: this.#handedOverAtMs, others });
+    if (to === null) return;
+    this.#handedOverAtMs = nowMs;
+    this.#options.observer.roomHandOver(to);
+    this.#options.transfer(to);
+  }
+
+  /** The voters that this leader hears of, with what they said; none while it is handing over already. */
+  #successors(): readonly { readonly id: NodeId; readonly report: MemberReport }[] {
+    const { peers, membership, transferringTo } = this.#options.status();
+    if (transferringTo !== null) return [];
+    return peers.flatMap(({ id, recentlyActive, recovering }) => {
+      const said = this.#reports.get(id);
+      const couldLead = membership.voters.includes(id) && recentlyActive && !recovering;
+      return said !== undefined && couldLead ? [{ id, report: said.report }] : [];
+    });
   }
 
   #lookAtRoom(): void {

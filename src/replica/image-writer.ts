@@ -39,7 +39,8 @@ export class ImageWriter {
   #lastSyncMs: number;
   #isWriting = false;
   #isPaused = false;
-  #failed = false;
+  /** Why this image is not written any more; null while it is. */
+  #failure: StorageFailure | null = null;
   /** What a full disk did not take. It is part of the next batch, as far as nothing later has replaced it. */
   #left: Changes | null = null;
   /** Who waits for a synced image of everything applied when they asked. */
@@ -74,6 +75,7 @@ export class ImageWriter {
 
   /** Writes and syncs everything applied so far. */
   sync(end: SyncWaiter): void {
+    if (this.#failure !== null) return end(this.#failure);
     this.#syncWaiters.push(end);
     this.#write(true);
   }
@@ -103,7 +105,7 @@ export class ImageWriter {
   }
 
   #write(sync: boolean): void {
-    if (this.#isWriting || this.#isPaused || this.#failed) return;
+    if (this.#isWriting || this.#isPaused || this.#failure !== null) return;
     const { applier, state, clock } = this.#options;
     const changes = joined(this.#left, applier.registry.takeChanges());
     const { puts, deletes } = changes;
@@ -139,7 +141,7 @@ export class ImageWriter {
   /** The changes of the batch are gone from the registry's list: after a full disk they are tried again, else the log rebuilds the image. */
   #writeFailed(failure: StorageFailure, changes: Changes, waiters: readonly SyncWaiter[]): void {
     if (failure.kind === "full") this.#left = changes;
-    else this.#failed = true;
+    else this.#failure = failure;
     for (const waiter of [...waiters, ...this.#syncWaiters]) waiter(failure);
     this.#syncWaiters = [];
     this.#options.observer.storageFailed("image", failure);

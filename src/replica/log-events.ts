@@ -155,6 +155,10 @@ export class LogEvents implements ReplicaObserver {
     this.#logger.warn(fields, `disk is slow: handing leadership to ${to}, whose disk is faster`);
   }
 
+  roomHandOver(to: NodeId): void {
+    this.#logger.warn({ to }, `no room on the disk: handing leadership to ${to}, which has room`);
+  }
+
   stateDiffers({ index, own, others, members, isOddOneOut }: Disagreement): void {
     const message = isOddOneOut
       ? "this member's state differs from that of the majority"

@@ -28,6 +28,8 @@ export interface ReplicaObserver {
   roomChanged(isShort: boolean, freeBytes: number | null): void;
   /** This leader's disk is slow or hangs, so another member is to lead. */
   diskHandOver(to: NodeId, writeMs: number): void;
+  /** This leader's disk has no room, so another member is to lead. */
+  roomHandOver(to: NodeId): void;
   /** Members hold different states at the same index. */
   stateDiffers(disagreement: Disagreement): void;
   /** This member cannot go on: its process must end with a non-zero status. */
@@ -48,6 +50,7 @@ export const silentObserver: ReplicaObserver = {
   storageFailed: () => {},
   roomChanged: () => {},
   diskHandOver: () => {},
+  roomHandOver: () => {},
   stateDiffers: () => {},
   fatal: (error) => {
     throw error;

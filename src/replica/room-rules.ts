@@ -50,3 +50,21 @@ export function whoHasNoRoom(facts: {
   const canFollow = voters.length - without.length;
   return canFollow >= majorityOf(voters.length) ? null : (without[0] ?? null);
 }
+
+/** So that members that fill up one after the other do not hand leadership around. */
+const roomHandOverPauseMs = 60_000;
+
+/**
+ * Who should lead instead of a leader without room: everything goes through its disk first, while a follower without room is left behind as
+ * any member that is down. Null when nobody is known to have room, or the last such change was too short ago.
+ */
+export function successorWithRoom(facts: {
+  readonly nowMs: number;
+  readonly handedOverAtMs: number | null;
+  /** The voters that could lead. */
+  readonly others: readonly { readonly id: NodeId; readonly roomIsShort: boolean }[];
+}): NodeId | null {
+  const { nowMs, handedOverAtMs, others } = facts;
+  if (handedOverAtMs !== null && nowMs - handedOverAtMs < roomHandOverPauseMs) return null;
+  return others.find(({ roomIsShort }) => !roomIsShort)?.id ?? null;
+}

@@ -87,10 +87,10 @@ test("with little room growth is refused everywhere, and what shrinks goes on", 
   const leader = cluster.waitForLeader();
   const [follower = ""] = cluster.ids.filter((id) => id !== leader);
   cluster.mustSubmit(leader, register("a"));
-  cluster.freeBytes = (id) => (id === leader ? 999 : 1_000_000);
+  cluster.freeBytes = () => 999;
   cluster.time.runFor(3_000);
   expect(refused(leader)).toContain(`storage_full: the disk of ${leader}`);
-  expect(refused(follower)).toContain(`storage_full: the disk of ${leader}`);
+  expect(refused(follower)).toContain(`storage_full: the disk of ${follower}`);
   cluster.mustSubmit(follower, deregister("a"));
 
   // A little more than the limit is not enough, or it would come and go.
@@ -100,6 +100,22 @@ test("with little room growth is refused everywhere, and what shrinks goes on", 
   cluster.freeBytes = () => 1_200;
   cluster.time.runFor(3_000);
   expect(refused(leader)).toBe("applied");
+});
+
+test("a leader without room hands over to a member with room, once, and the others grow on", () => {
+  const leader = cluster.waitForLeader();
+  const [one = "", other = ""] = cluster.ids.filter((id) => id !== leader);
+  cluster.freeBytes = (id) => (id === other ? 1_000_000 : 10);
+  cluster.time.runUntil(() => cluster.replica(other).isLeader, 10_000, `${other} leads`);
+  cluster.freeBytes = (id) => (id === leader ? 10 : 1_000_000);
+  cluster.time.runFor(3_000);
+  expect(refused(other)).toBe("applied");
+  expect(refused(leader)).toContain(`the disk of ${leader}`);
+
+  // The next one fills up too: within a minute leadership stays where it is.
+  cluster.freeBytes = (id) => (id === one ? 1_000_000 : 10);
+  cluster.time.runFor(10_000);
+  expect(cluster.replica(other).isLeader).toBe(true);
 });
 
 test("one follower without room does not keep the others from growing", () => {
