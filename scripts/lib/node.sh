@@ -55,6 +55,8 @@ rollcall_install() {
 
   if ! rollcall_is_installed; then
     rollcall_need npm
+    # npm would empty the folder that the link leads to, which is somebody else's.
+    [ ! -L "$ROOT/node_modules" ] || rollcall_fail "node_modules is a link and does not fit package-lock.json; remove the link and try again."
     printf 'Installing the dependencies (npm ci; about half a minute, once) ...\n' >&2
     local output
     if ! output="$(cd "$ROOT" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null 2>&1)"; then

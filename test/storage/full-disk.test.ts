@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
 import { must } from "../../src/raft/assert.ts";
 import type { StateRecord, StorageFailure } from "../../src/replica/ports.ts";
 import { NodeDiskRoom } from "../../src/storage/disk-room.ts";
@@ -39,6 +39,8 @@ beforeEach(() => {
 afterEach(() => {
   if (canMount) unmount();
 });
+
+afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
 
 function ended(start: (done: (failure: StorageFailure | null) => void) => void): Promise<string> {
   return new Promise((resolve) => start((failure) => resolve(failure?.kind ?? "done")));
