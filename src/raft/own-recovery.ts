@@ -24,6 +24,11 @@ export class OwnRecovery {
     return this.#isRecovering;
   }
 
+  /** The end of the recovery is on its way to the disk. */
+  get isBeingRecorded(): boolean {
+    return this.#recordedBySeq !== null;
+  }
+
   /** The loss was found out while running. */
   begin(): void {
     this.#isRecovering = true;

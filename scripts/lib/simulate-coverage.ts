@@ -1,0 +1,120 @@
+// Which share of the lines of core, driver, write-ahead log and registry ran, by V8's own counts.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { Session, type Profiler } from "node:inspector";
+import { fileURLToPath } from "node:url";
+
+const root = new URL("../../", import.meta.url);
+
+/** What a run of members goes through. Shells that make promises, timers or log lines of it have tests of their own. */
+const folders = ["raft", "registry", "registry/apply", "replica", "storage", "storage/wal", "storage/state"];
+const shells = new Set([
+  "replica/bootstrap.ts",
+  "replica/bootstrap-port.ts",
+  "replica/bootstrap-rules.ts",
+  "replica/foreign-cluster.ts",
+  "replica/join-client.ts",
+  "replica/log-events.ts",
+  "replica/member-sample.ts",
+  "replica/node-runtime.ts",
+  "replica/promised-member.ts",
+  "storage/folder-lock.ts",
+  "storage/inspect.ts",
+  "storage/node-disk.ts",
+  "storage/open-member.ts",
+  "storage/state/level-stores.ts",
+]);
+
+export async function measureCoverage<T>(run: () => T): Promise<T> {
+  const session = new Session();
+  session.connect();
+  const post = (method: string, params: object = {}): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      session.post(method, params, (error, result) => (error === null ? resolve(result) : reject(error)));
+    });
+  await post("Profiler.enable");
+  await post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
+  const result = run();
+  const { result: scripts } = (await post(
+    "Profiler.takePreciseCoverage",
+  )) as Profiler.TakePreciseCoverageReturnType;
+  printCoverage(scripts);
+  return result;
+}
+
+function printCoverage(scripts: readonly Profiler.ScriptCoverage[]): void {
+  const byUrl = new Map(scripts.map((script) => [script.url, script]));
+  let all = 0;
+  let ran = 0;
+  for (const file of files()) {
+    const url = new URL(`src/${file}`, root);
+    const lines = countLines(readFileSync(url, "utf8"), byUrl.get(url.href));
+    all += lines.all;
+    ran += lines.ran;
+    const missed = lines.missed.length === 0 ? "" : `  not: ${ranges(lines.missed)}`;
+    if (lines.all > 0) console.log(`${percent(lines.ran, lines.all)} ${file.padEnd(40)}${missed}`);
+  }
+  console.log(`${percent(ran, all)} of ${all} lines`);
+}
+
+function files(): string[] {
+  return folders.flatMap((folder) =>
+    readdirSync(fileURLToPath(new URL(`src/${folder}`, root)))
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => `${folder}/${name}`)
+      .filter((file) => !shells.has(file)),
+  );
+}
+
+interface Lines {
+  readonly all: number;
+  readonly ran: number;
+  readonly missed: readonly number[];
+}
+
+/** Lines of code inside of functions. What stands outside of them ran when the file was loaded, before anything was counted. */
+function countLines(source: string, coverage: Profiler.ScriptCoverage | undefined): Lines {
+  if (coverage === undefined) return { all: 0, ran: 0, missed: [] };
+  const counts = new Int32Array(source.length).fill(-1);
+  const isWhole = ({ ranges: [range] }: Profiler.FunctionCoverage): boolean =>
+    range !== undefined && range.startOffset === 0 && range.endOffset >= source.length;
+  // Inner ranges come after the outer ones, and say it more exactly.
+  const blocks = coverage.functions.filter((each) => !isWhole(each)).flatMap(({ ranges: inner }) => inner);
+  blocks.sort((one, other) => one.startOffset - other.startOffset || other.endOffset - one.endOffset);
+  for (const { startOffset, endOffset, count } of blocks) counts.fill(count, startOffset, endOffset);
+  let all = 0;
+  let ran = 0;
+  const missed: number[] = [];
+  let offset = 0;
+  for (const [i, line] of source.split("\n").entries()) {
+    const code = line.trim();
+    const at = offset + line.indexOf(code);
+    offset += line.length + 1;
+    if (!isCode(code) || counts[at]! < 0) continue;
+    all += 1;
+    if (counts[at]! > 0) ran += 1;
+    else missed.push(i + 1);
+  }
+  return { all, ran, missed };
+}
+
+function isCode(line: string): boolean {
+  return (
+    line !== "" &&
+    !/^(\/\/|\/\*|\*|import |export type |export interface |readonly |[\])}(;,\s]*$|\| )/.test(line)
+  );
+}
+
+function ranges(lines: readonly number[]): string {
+  const parts: string[] = [];
+  for (let i = 0; i < lines.length; i += 1) {
+    const first = lines[i]!;
+    while (lines[i + 1] === lines[i]! + 1) i += 1;
+    parts.push(first === lines[i] ? String(first) : `${first}-${lines[i]}`);
+  }
+  return parts.join(" ");
+}
+
+function percent(part: number, whole: number): string {
+  return `${((100 * part) / Math.max(whole, 1)).toFixed(1).padStart(5)} %`;
+}

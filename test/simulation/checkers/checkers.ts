@@ -1,0 +1,163 @@
+/** All checkers of a run, and what each of them is told. */
+
+import type { RaftEvent } from "../../../src/raft/io.ts";
+import type { Message } from "../../../src/raft/messages.ts";
+import type { Entry, EntryId, Index, NodeId } from "../../../src/raft/types.ts";
+import type { RegistryEvent } from "../../../src/registry/commands.ts";
+import type { Violate } from "../violation.ts";
+import type { SimMember } from "../world/member.ts";
+import { AgreedState } from "./agreed-state.ts";
+import { CommittedLog } from "./committed-log.ts";
+import { DamageMarks } from "./damage.ts";
+import { DurableLog, type Holdings } from "./durable-log.ts";
+import { Elections } from "./elections.ts";
+import { checkAcknowledgement } from "./acknowledgement.ts";
+import { Leases, type LeaseClocks } from "./leases.ts";
+import { LogMatching } from "./log-matching.ts";
+import { MonotoneMarks } from "./marks.ts";
+import { checkMatches } from "./match.ts";
+import { Outcomes } from "./outcomes.ts";
+import { ReadFloors } from "./reads.ts";
+import { checkStorageGate } from "./storage-gate.ts";
+
+/** A wrong belief stays, so it need not be looked for after every change. */
+const matchesEvery = 7;
+
+export class Checkers {
+  readonly committed: CommittedLog;
+  readonly state: AgreedState;
+  readonly outcomes: Outcomes;
+  readonly reads: ReadFloors;
+  readonly leases: Leases;
+  readonly elections: Elections;
+  readonly damage: DamageMarks;
+  #changes = 0;
+  readonly #marks: MonotoneMarks;
+  readonly #matching: LogMatching;
+  readonly #violate: Violate;
+  readonly #nowMs: () => number;
+  readonly #members = new Map<NodeId, SimMember>();
+  /** What each member's present disk holds. */
+  readonly #logs = new Map<NodeId, DurableLog>();
+  /** What each member once held, before its disk was damaged or replaced. */
+  readonly #lost = new Map<NodeId, Holdings[]>();
+
+  constructor(options: {
+    readonly violate: Violate;
+    readonly nowMs: () => number;
+    readonly clocks: LeaseClocks;
+    readonly slowestRate: number;
+    readonly delayMaxMs: () => number;
+  }) {
+    const { violate } = options;
+    this.#violate = violate;
+    this.#nowMs = options.nowMs;
+    this.state = new AgreedState(violate);
+    this.outcomes = new Outcomes(violate);
+    this.leases = new Leases(violate, options.clocks);
+    this.committed = new CommittedLog({
+      violate,
+      hasHeld: (id, entry) => this.#hasHeld(id, entry),
+      onCommitted: (entry) => this.#committed(entry),
+    });
+    this.elections = new Elections(violate, this.committed);
+    this.reads = new ReadFloors({
+      violate,
+      committed: this.committed,
+      slowestRate: options.slowestRate,
+      delayMaxMs: options.delayMaxMs,
+    });
+    this.damage = new DamageMarks(violate);
+    this.#marks = new MonotoneMarks(violate);
+    this.#matching = new LogMatching(violate);
+  }
+
+  /** The member has a new, empty disk from now on. */
+  newDisk(member: SimMember): void {
+    const { id, incarnation } = member;
+    const log = new DurableLog(
+      member.disk.files,
+      (entry) => this.#matching.durable(id, entry),
+      ({ term, vote }) => this.elections.voted(id, incarnation, term, vote),
+    );
+    this.#logs.set(member.id, log);
+    this.#members.set(member.id, member);
+  }
+
+  /** What the member's disk holds may be gone from now on. It was there, all the same, when it was promised. */
+  damaged(member: SimMember): void {
+    const lost = this.#lost.get(member.id) ?? [];
+    lost.push(this.logOf(member).copy());
+    this.#lost.set(member.id, lost);
+  }
+
+  /** The log that the member's disk holds now. */
+  logOf(member: SimMember): DurableLog {
+    return this.#logs.get(member.id)!;
+  }
+
+  started(member: SimMember): void {
+    this.committed.started(member);
+    this.#marks.started(member, this.logOf(member).hardState.term);
+    this.stepped(member);
+  }
+
+  stepped(member: SimMember): void {
+    if (!this.#marks.look(member)) return;
+    this.committed.look(member, this.#nowMs());
+    this.#changes += 1;
+    if (this.#changes % matchesEvery === 0)
+      checkMatches(member, (id, entry) => this.#hasHeld(id, entry), this.#violate);
+  }
+
+  raftEvent(member: SimMember, event: RaftEvent): void {
+    if (event.kind === "roleChanged" && event.role === "leader")
+      this.elections.becameLeader(member, event.term);
+  }
+
+  sending(from: SimMember, message: Message): void {
+    this.damage.sending(from, message);
+    this.elections.sending(from, message);
+    if (message.type === "appendReply" && message.accepted)
+      checkAcknowledgement(from, message, this.elections.leaderOf(message.term), this.#violate);
+    checkStorageGate(from.id, message, this.logOf(from), from.installedIndex, this.#violate);
+  }
+
+  durable(member: SimMember, withNames: boolean): void {
+    this.logOf(member).update(withNames);
+  }
+
+  applied(member: SimMember, index: Index): void {
+    this.stepped(member);
+    this.state.applied(member, index);
+  }
+
+  registryEvents(member: SimMember, events: readonly RegistryEvent[]): void {
+    this.committed.look(member, this.#nowMs());
+    this.state.told(member.id, events);
+  }
+
+  #hasHeld(id: NodeId, entry: EntryId): boolean {
+    if (this.#logs.get(id)?.holds(entry) === true) return true;
+    if ((this.#members.get(id)?.installedIndex ?? 0) >= entry.index) return true;
+    return this.#lost.get(id)?.some((lost) => lost.holds(entry)) === true;
+  }
+
+  #committed(entry: Entry): void {
+    const change = this.state.committed(entry);
+    const { index, envelopes, results, events } = change;
+    envelopes.forEach((envelope, i) => {
+      const result = results[i]!;
+      this.outcomes.committed(index, envelope, result);
+      const { command } = envelope;
+      if (command.kind === "renew" && result.ok && result.kind === "renew")
+        command.handles.forEach(
+          (handle, j) => (result.ttlsMs[j] ?? 0) > 0 && this.leases.renewed(handle, index),
+        );
+      if (result.ok && result.kind === "renewOne") this.leases.renewed(result.incarnation, index);
+    });
+    if (events.length > 0) this.leases.changed(events, index, this.#nowMs());
+    if (entry.kind === "election" && entry.graceMs > 0) this.leases.held(entry.clusterTime);
+    this.leases.checkOverdue(this.state, change.clusterTime);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Invariant: what is committed once, anywhere, is committed for ever and everywhere alike, and was on the durable logs of a majority of
+ * the voters (of both halves, while the membership is joint) at that moment.
+ *
+ * Keeps the one log that the cluster has agreed on, entry by entry, as the first member that commits it shows it.
+ */
+
+import type { Entry, EntryId, Index, Membership, NodeId, Term } from "../../../src/raft/types.ts";
+import type { Violate } from "../violation.ts";
+import type { SimMember } from "../world/member.ts";
+
+const checker = "committed log";
+
+export class CommittedLog {
+  readonly #violate: Violate;
+  /** Whether the member of this name has, or ever had before its disk was damaged, this entry in its durable log. */
+  readonly #hasHeld: (id: NodeId, entry: EntryId) => boolean;
+  readonly #onCommitted: (entry: Entry) => void;
+  /** `#entries[i]` has the index i + 1. */
+  readonly #entries: Entry[] = [];
+  /** True time at which each was first known to be committed. */
+  readonly #timesMs: number[] = [];
+  /** Up to where each running process was compared. */
+  readonly #seen = new Map<SimMember, Index>();
+  /** What was in force on each at that time. */
+  readonly #memberships = new Map<SimMember, Membership>();
+  #checkedMajority: Index = 0;
+
+  constructor(options: {
+    readonly violate: Violate;
+    readonly hasHeld: (id: NodeId, entry: EntryId) => boolean;
+    readonly onCommitted: (entry: Entry) => void;
+  }) {
+    this.#violate = options.violate;
+    this.#hasHeld = options.hasHeld;
+    this.#onCommitted = options.onCommitted;
+  }
+
+  get lastIndex(): Index {
+    return this.#entries.length;
+  }
+
+  get last(): EntryId {
+    return this.#entries.at(-1) ?? { term: 0, index: 0 };
+  }
+
+  entry(index: Index): Entry | undefined {
+    return this.#entries[index - 1];
+  }
+
+  termAt(index: Index): Term {
+    return this.#entries[index - 1]?.term ?? 0;
+  }
+
+  /** The last index that was committed at this true time. */
+  indexAt(timeMs: number): Index {
+    let low = 0;
+    let high = this.#timesMs.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#timesMs[middle]! <= timeMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The newest membership that is committed. */
+  membership(): Membership | null {
+    const entry = this.#entries.findLast((each) => each.kind === "membership");
+    return entry?.kind === "membership" ? entry.membership : null;
+  }
+
+  started(member: SimMember): void {
+    this.#seen.delete(member);
+  }
+
+  /** Looks at what a member has come to call committed since the last time. */
+  look(member: SimMember, nowMs: number): void {
+    const core = member.core;
+    if (core === null) return;
+    const { log } = core.view.node;
+    const seen = this.#seen.get(member) ?? 0;
+    if (log.commitIndex === seen) return;
+    if (log.commitIndex < seen)
+      this.#violate(checker, `${member.id} took its commit index back from ${seen} to ${log.commitIndex}`);
+    const from = Math.max(seen + 1, log.base.last.index);
+    for (let index = Math.max(from, 1); index <= log.commitIndex; index += 1) {
+      const term = log.termAt(index);
+      if (index <= this.#entries.length) {
+        const agreed = this.#entries[index - 1]!;
+        if (agreed.term !== term)
+          this.#violate(
+            checker,
+            `${member.id} committed ${index}@${term}, but ${index}@${agreed.term} was committed before`,
+          );
+        continue;
+      }
+      const entry = log.entryAt(index);
+      if (entry === undefined || index !== this.#entries.length + 1) {
+        this.#violate(checker, `${member.id} calls ${index} committed, which nobody has committed before`);
+        break;
+      }
+      this.#checkLeaderCommits(member, index);
+      this.#entries.push(entry);
+      this.#timesMs.push(nowMs);
+      this.#onCommitted(entry);
+    }
+    const newest = log.commitIndex === this.#entries.length ? this.last : null;
+    if (newest !== null && this.#checkedMajority < newest.index)
+      this.#checkMajority(member, newest, log.membership);
+    this.#seen.set(member, log.commitIndex);
+    this.#memberships.set(member, log.membership);
+  }
+
+  /** Whoever commits first leads, and goes no further than an entry of its own term (paper §5.4.2, Figure 8). */
+  #checkLeaderCommits(member: SimMember, index: Index): void {
+    const { node, role } = member.core!.view;
+    if (role.role !== "leader" && node.leader !== null)
+      this.#violate(checker, `${member.id} follows, and committed ${index} before any leader did`);
+    if (role.role === "leader" && node.log.termAt(node.log.commitIndex) !== node.term)
+      this.#violate(
+        checker,
+        `${member.id} leads term ${node.term}, and committed up to ${node.log.commitIndex}@${node.log.termAt(node.log.commitIndex)} by counting`,
+      );
+  }
+
+  /**
+   * Log matching makes the newest entry speak for all before it. What was in force when it was committed is what is in force now, or
+   * what was before this turn: one turn may commit and then change the membership.
+   */
+  #checkMajority(member: SimMember, entry: EntryId, membership: Membership): void {
+    this.#checkedMajority = entry.index;
+    // The founding entry is committed by definition.
+    if (entry.index === 1 || this.#isHeldByMajority(entry, membership)) return;
+    const before = this.#memberships.get(member);
+    if (before !== undefined && before !== membership && this.#isHeldByMajority(entry, before)) return;
+    const ids = membership.members.map(({ id }) => id);
+    const held = ids.filter((id) => this.#hasHeld(id, entry));
+    this.#violate(
+      checker,
+      `${member.id} committed ${entry.index}@${entry.term}, which only [${held.join(", ")}] held durably; voters are [${membership.voters.join(", ")}], outgoing [${membership.outgoing.join(", ")}]`,
+    );
+  }
+
+  #isHeldByMajority(entry: EntryId, { voters, outgoing }: Membership): boolean {
+    return [voters, outgoing].every(
+      (half) => half.length === 0 || half.filter((id) => this.#hasHeld(id, entry)).length * 2 > half.length,
+    );
+  }
+}

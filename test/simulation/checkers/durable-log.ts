@@ -1,0 +1,204 @@
+/**
+ * What one member's log would be after a power loss at this moment, read back from the durable bytes of its files as they become
+ * durable. Everything that is promised is checked against this, and not against what the member believes to have written.
+ */
+
+import type { EntryId, HardState, Index, Term } from "../../../src/raft/types.ts";
+import {
+  decodeGroupHeader,
+  decodeLogRecord,
+  decodeSegmentHeader,
+  type LogRecord,
+  recordTypes,
+  segmentNumber,
+  segmentPath,
+} from "../../../src/storage/wal/contents.ts";
+import { readRecord, recordHeaderBytes } from "../../../src/storage/wal/record.ts";
+import type { Folder } from "../world/folder.ts";
+import type { Inode } from "../world/inode.ts";
+
+/** An entry that became durable, with the bytes that say what it is. */
+export interface DurableEntry extends EntryId {
+  readonly previousTerm: Term;
+  readonly body: Uint8Array;
+}
+
+/** Which entries a log holds. */
+export interface Holdings {
+  /** Whether this entry, or a compacted log that reached beyond it, is there. */
+  holds(id: EntryId): boolean;
+}
+
+export class DurableLog implements Holdings {
+  readonly #files: Folder;
+  readonly #onEntry: (entry: DurableEntry) => void;
+  readonly #onHardState: (hardState: HardState) => void;
+  #hardState: HardState = { term: 0, vote: null };
+  #base: EntryId = { term: 0, index: 0 };
+  /** `#terms[i]` is the term of the entry at base.index + 1 + i. */
+  #terms: Term[] = [];
+  #segment = 0;
+  #inode: Inode | null = null;
+  #position = 0;
+  #groupStart = 0;
+  #groupNumber = 0;
+  #isFirstGroup = true;
+
+  constructor(
+    files: Folder,
+    onEntry: (entry: DurableEntry) => void,
+    onHardState: (hardState: HardState) => void,
+  ) {
+    this.#files = files;
+    this.#onEntry = onEntry;
+    this.#onHardState = onHardState;
+  }
+
+  get hardState(): HardState {
+    return this.#hardState;
+  }
+
+  get lastIndex(): Index {
+    return this.#base.index + this.#terms.length;
+  }
+
+  /** Null when the entry is compacted or not there. */
+  termAt(index: Index): Term | null {
+    if (index === this.#base.index) return this.#base.term;
+    return this.#terms[index - this.#base.index - 1] ?? null;
+  }
+
+  /** Whether this entry, or a compacted log that reached beyond it, survives. */
+  holds(id: EntryId): boolean {
+    return id.index < this.#base.index || this.termAt(id.index) === id.term;
+  }
+
+  /** What it holds now, for the time after it is lost. */
+  copy(): Holdings {
+    const copy = new DurableLog(this.#files, this.#onEntry, this.#onHardState);
+    copy.#base = this.#base;
+    copy.#terms = [...this.#terms];
+    return copy;
+  }
+
+  /** Reads what has become durable since the last time; `withNames`: perhaps in new files too. */
+  update(withNames: boolean): void {
+    this.#readGroups();
+    // A new file's bytes are synced before its name, so its first look is when the name is.
+    while (withNames) {
+      const next = this.#nextSegment();
+      if (next === null) return;
+      this.#segment = next;
+      this.#inode = this.#files.findDurable(segmentPath(next));
+      this.#position = 0;
+      if (!this.#readHeader()) {
+        // Its first group is not durable yet: look at it again next time.
+        this.#segment = next - 1;
+        this.#inode = null;
+        return;
+      }
+      this.#readGroups();
+    }
+  }
+
+  /** Where the write began that made the last group durable; null before any segment. */
+  get lastGroup(): {
+    readonly path: string;
+    readonly start: number;
+    readonly end: number;
+    readonly number: number;
+  } | null {
+    if (this.#inode === null) return null;
+    const number = this.#groupNumber;
+    return { path: segmentPath(this.#segment), start: this.#groupStart, end: this.#position, number };
+  }
+
+  #nextSegment(): number | null {
+    const numbers = this.#files.listDurable("wal").map(segmentNumber);
+    let next: number | null = null;
+    for (const number of numbers) {
+      if (number !== null && number > this.#segment && (next === null || number < next)) next = number;
+    }
+    return next;
+  }
+
+  #readHeader(): boolean {
+    const bytes = this.#inode?.durable;
+    const record = bytes === undefined ? null : readRecord(bytes, 0);
+    if (bytes === undefined || record === null || record.type !== recordTypes.segment) return false;
+    if (!isWholeGroup(bytes, record.end)) return false;
+    const header = decodeSegmentHeader(record);
+    this.#hardState = header.hardState;
+    this.#cutAfter(header.end.index);
+    this.#rebase(header.base.last);
+    if (header.end.index < this.#base.index) this.#terms = [];
+    this.#position = record.end;
+    this.#isFirstGroup = true;
+    return true;
+  }
+
+  #readGroups(): void {
+    const bytes = this.#inode?.durable;
+    if (bytes === undefined) return;
+    while (isWholeGroup(bytes, this.#position)) {
+      const group = readRecord(bytes, this.#position)!;
+      const header = decodeGroupHeader(group);
+      const end = group.end + header.bytes;
+      for (let next = group.end; next < end;) {
+        const record = readRecord(bytes, next)!;
+        this.#take(decodeLogRecord(record), record.body);
+        next = record.end;
+      }
+      // The segment's header and its first group are one write.
+      this.#groupStart = this.#isFirstGroup ? 0 : this.#position;
+      this.#isFirstGroup = false;
+      this.#groupNumber = header.number;
+      this.#position = end;
+    }
+  }
+
+  #take(record: LogRecord, body: Uint8Array): void {
+    switch (record.kind) {
+      case "hardState":
+        this.#hardState = record.hardState;
+        return this.#onHardState(record.hardState);
+      case "entry": {
+        const { term, index } = record.entry;
+        const previousTerm = this.#terms.at(-1) ?? this.#base.term;
+        this.#terms.push(term);
+        return this.#onEntry({ term, index, previousTerm, body });
+      }
+      case "truncation":
+        return this.#cutAfter(record.after);
+      case "boundary":
+        return this.#rebase(record.base.last);
+      case "reset":
+        if (!record.keepTail) this.#terms = [];
+        return this.#rebase(record.base.last);
+    }
+  }
+
+  #cutAfter(index: Index): void {
+    this.#terms.length = Math.max(0, Math.min(this.#terms.length, index - this.#base.index));
+  }
+
+  #rebase(base: EntryId): void {
+    if (base.index > this.#base.index) this.#terms = this.#terms.slice(base.index - this.#base.index);
+    this.#base = base;
+  }
+}
+
+/** Whether a group begins at `position` and all its records are there. */
+function isWholeGroup(bytes: Buffer, position: number): boolean {
+  if (position + recordHeaderBytes > bytes.length) return false;
+  const record = readRecord(bytes, position);
+  if (record === null || record.type !== recordTypes.group) return false;
+  const end = record.end + decodeGroupHeader(record).bytes;
+  if (end > bytes.length) return false;
+  for (let next = record.end; next < end;) {
+    const inner = readRecord(bytes, next);
+    if (inner === null) return false;
+    next = inner.end;
+  }
+  return true;
+}

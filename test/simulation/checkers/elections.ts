@@ -1,0 +1,123 @@
+/**
+ * Election safety: at most one leader in a term (paper §5.2).
+ * Whoever leads was elected by a majority of the voters, each of whom gave one vote in that term, durably (paper §5.2).
+ * A vote goes only to a log that is at least as up to date as the voter's (paper §5.4.1).
+ * Only a voter leads, or asks to: of the membership that is in force, or of one that may still be (thesis §4.2.2: a leader may remove itself).
+ * Leader completeness: a leader's log holds everything that was committed before it won (paper §5.4.3).
+ */
+
+import type { Message } from "../../../src/raft/messages.ts";
+import type { EntryId, NodeId, Term } from "../../../src/raft/types.ts";
+import type { Violate } from "../violation.ts";
+import type { SimMember } from "../world/member.ts";
+import type { CommittedLog } from "./committed-log.ts";
+
+export class Elections {
+  readonly #violate: Violate;
+  readonly #committed: CommittedLog;
+  readonly #leaders = new Map<Term, NodeId>();
+  readonly #winners = new Map<Term, SimMember>();
+  /** Where the log ended that a candidate showed, by its name and the term that it asked for. */
+  readonly #lasts = new Map<string, EntryId>();
+  /** By term: whom each member voted for, by the member's id and incarnation. */
+  readonly #votes = new Map<Term, Map<string, NodeId>>();
+
+  constructor(violate: Violate, committed: CommittedLog) {
+    this.#violate = violate;
+    this.#committed = committed;
+  }
+
+  /** Whoever won this term's election; it may have ended since. */
+  leaderOf(term: Term): SimMember | null {
+    return this.#winners.get(term) ?? null;
+  }
+
+  get count(): number {
+    return this.#leaders.size;
+  }
+
+  sending(from: SimMember, message: Message): void {
+    if (message.type === "vote" || message.type === "preVote") {
+      this.#lasts.set(`${from.id} ${message.term}`, message.last);
+      this.#checkVoter(from, message.term);
+    }
+    if (message.type === "voteReply" && message.granted) this.#checkUpToDate(from, message);
+  }
+
+  #checkUpToDate(voter: SimMember, { to, term }: Message): void {
+    const own = voter.core?.view.node.log.last;
+    const last = this.#lasts.get(`${to} ${term}`);
+    // What came since, from the leader of this very term, was not there when the vote was given.
+    if (own === undefined || last === undefined || own.term >= term) return;
+    if (last.term > own.term || (last.term === own.term && last.index >= own.index)) return;
+    this.#violate(
+      "election restriction",
+      `${voter.id}, whose log ends at ${own.index}@${own.term}, voted in term ${term} for ${to}, whose log ends at ${last.index}@${last.term}`,
+    );
+  }
+
+  /** A vote became durable. */
+  voted(id: NodeId, incarnation: string, term: Term, vote: NodeId | null): void {
+    if (vote === null) return;
+    const votes = this.#votes.get(term) ?? new Map<string, NodeId>();
+    this.#votes.set(term, votes);
+    const voter = `${id} ${incarnation}`;
+    const other = votes.get(voter);
+    if (other !== undefined && other !== vote)
+      this.#violate("election safety", `${id} voted for ${vote} in term ${term}, and for ${other} before`);
+    votes.set(voter, vote);
+  }
+
+  becameLeader(member: SimMember, term: Term): void {
+    const other = this.#leaders.get(term);
+    if (other !== undefined && other !== member.id)
+      this.#violate("election safety", `${member.id} leads term ${term}, which ${other} led before`);
+    this.#leaders.set(term, member.id);
+    this.#winners.set(term, member);
+    this.#checkVoter(member, term);
+    this.#checkMajority(member, term);
+    this.#checkCompleteness(member, term);
+  }
+
+  #checkVoter(member: SimMember, term: Term): void {
+    const log = member.core?.view.node.log;
+    if (log === undefined) return;
+    const isVoter = [...log.memberships()].some(
+      ({ voters, outgoing }) => voters.includes(member.id) || outgoing.includes(member.id),
+    );
+    if (!isVoter)
+      this.#violate(
+        "only voters lead",
+        `${member.id} leads or campaigns in term ${term}, and no membership that it knows makes it a voter`,
+      );
+  }
+
+  #checkMajority(member: SimMember, term: Term): void {
+    const { voters, outgoing } = member.core!.view.node.log.membership;
+    const votes = [...(this.#votes.get(term) ?? [])].filter(([, vote]) => vote === member.id);
+    const electors = new Set(votes.map(([voter]) => voter.split(" ")[0]));
+    for (const half of [voters, outgoing]) {
+      const yes = half.filter((id) => electors.has(id));
+      if (half.length > 0 && yes.length * 2 <= half.length)
+        this.#violate(
+          "election safety",
+          `${member.id} leads term ${term} by the votes of [${yes.join(", ")}], of [${half.join(", ")}]`,
+        );
+    }
+  }
+
+  #checkCompleteness(member: SimMember, term: Term): void {
+    const log = member.core?.view.node.log;
+    if (log === undefined) return;
+    for (let { index } = this.#committed.last; index >= log.firstIndex; index -= 1) {
+      if (this.#committed.termAt(index) >= term || log.termAt(index) === this.#committed.termAt(index))
+        continue;
+      const has = log.termAt(index);
+      this.#violate(
+        "leader completeness",
+        `${member.id} leads term ${term} with ${has === null ? "nothing" : `${index}@${has}`} where ${index}@${this.#committed.termAt(index)} is committed`,
+      );
+      return;
+    }
+  }
+}

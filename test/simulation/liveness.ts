@@ -1,0 +1,238 @@
+/**
+ * After everything that went wrong: the world is healed, a majority of members whose memory is whole is chosen, and the others stay
+ * down. That must be enough for a leader, for agreement, for new writes, and for every open question to be answered, in bounded time.
+ */
+
+import type { Membership, NodeId } from "../../src/raft/types.ts";
+import type { WriteEnd } from "../../src/replica/write-queue.ts";
+import type { VirtualTime } from "../support/virtual-time.ts";
+import type { Checkers } from "./checkers/checkers.ts";
+import type { Client } from "./clients/client.ts";
+import type { Watcher } from "./clients/watcher.ts";
+import type { History } from "./clients/history.ts";
+import { checkHistory } from "./linearizability/check.ts";
+import type { FaultAtlas } from "./nemesis/atlas.ts";
+import type { Random } from "./random.ts";
+import type { Violate } from "./violation.ts";
+import type { SimMember } from "./world/member.ts";
+
+const checker = "liveness";
+
+/** In longest election timeouts. */
+const limits = {
+  start: 50,
+  /** Issue and thesis alike: a partition that heals settles on one leader within ten election timeouts. */
+  leader: 10,
+  write: 10,
+  agreement: 50,
+} as const;
+
+/** It takes long, so only so many runs wait for it. */
+const expiryShare = 0.25;
+
+/** Of the workload: leases, protection's holds and presence's lingering, one after the other. */
+const longestShortLeaseMs = 20_000;
+
+/** Whoever needs so many events for one step is talking in circles. */
+const stormEvents = 200_000;
+
+export interface LivenessWorld {
+  readonly time: VirtualTime;
+  readonly random: Random;
+  readonly atlas: FaultAtlas;
+  readonly checkers: Checkers;
+  readonly violate: Violate;
+  /** A longest election timeout by the slowest clock. */
+  readonly timeoutMs: number;
+  /** True time in which cluster time passes the longest short lease, grace and steps included. */
+  readonly expiryMs: number;
+  /** How long it takes to bring one entry to a follower and to hear of it, with some to spare. */
+  readonly entryMs: number;
+  readonly callTimeoutMs: number;
+  readonly clients: readonly Client[];
+  readonly watchers: readonly Watcher[];
+  readonly history: History;
+  members(): readonly SimMember[];
+  memberships(): readonly Membership[];
+  crash(member: SimMember): void;
+  start(member: SimMember): void;
+  /** Whose disks were damaged, and who have not come back from that. */
+  rotten(): readonly SimMember[];
+  events(): number;
+  /** Whether a violation has ended the run. */
+  isOver(): boolean;
+  note(what: string): void;
+}
+
+/** Returns whether there was a majority to try it with. */
+export function checkLiveness(world: LivenessWorld): boolean {
+  const core = chooseCore(world);
+  if (core === null) return false;
+  world.note(`core ${core.map(({ id }) => id).join(" ")}`);
+  awaitLeader(world, core);
+  awaitAnswers(world);
+  awaitAgreement(world, core);
+  awaitWrites(world, core);
+  awaitAgreement(world, core);
+  checkWatchers(world, core);
+  if (world.random.chance(expiryShare)) awaitExpiries(world, core);
+  awaitRecovery(world, core);
+  checkHistories(world);
+  return true;
+}
+
+/** A majority of every membership that may be in force, as small as luck will have it. */
+function chooseCore(world: LivenessWorld): readonly SimMember[] | null {
+  const whole = world.members().filter(({ id }) => !world.atlas.isDamaged(id));
+  for (const member of whole) world.start(member);
+  awaitThat(world, limits.start, "all members are up", () => whole.every(({ core }) => core !== null));
+  if (world.isOver()) return null;
+  const memberships = world.memberships();
+  if (!memberships.every((membership) => isQuorum(membership, whole))) return null;
+  let core: readonly SimMember[] = whole;
+  for (const member of world.random.shuffled(whole)) {
+    const smaller = core.filter((other) => other !== member);
+    if (memberships.every((membership) => isQuorum(membership, smaller))) core = smaller;
+  }
+  for (const member of world.members()) if (!core.includes(member)) world.crash(member);
+  return core;
+}
+
+function isQuorum({ voters, outgoing }: Membership, members: readonly SimMember[]): boolean {
+  const ids = new Set<NodeId>(members.map(({ id }) => id));
+  return [voters, outgoing].every(
+    (half) => half.length === 0 || half.filter((id) => ids.has(id)).length * 2 > half.length,
+  );
+}
+
+function awaitLeader(world: LivenessWorld, core: readonly SimMember[]): void {
+  awaitThat(world, limits.leader, "one leader that the core follows", () => leaderOf(core) !== null);
+}
+
+function leaderOf(core: readonly SimMember[]): SimMember | null {
+  const leader = core.find(({ replica }) => replica?.isLeader === true);
+  if (leader === undefined) return null;
+  const term = leader.core!.term;
+  // Whoever is no voter any more need not follow anybody.
+  const { membership } = leader.core!.view.node.log;
+  const voters = core.filter(({ id }) => membership.voters.includes(id) || membership.outgoing.includes(id));
+  return voters.every((member) => member.core?.leader === leader.id && member.core.term === term)
+    ? leader
+    : null;
+}
+
+/** Any member of the core that is a voter takes a write. */
+function awaitWrites(world: LivenessWorld, core: readonly SimMember[]): void {
+  for (const member of core) {
+    if (member.core?.view.node.isRemoved === true || !isVoter(member)) continue;
+    let end: WriteEnd | null = null;
+    const name = `liveness.${member.id}/0`;
+    world.checkers.outcomes.begun(name, true);
+    const command = {
+      kind: "deregister",
+      namespace: "default",
+      service: "liveness",
+      id: member.id,
+      incarnation: null,
+    } as const;
+    const timeoutMs = limits.write * world.timeoutMs;
+    member.process!.run(() =>
+      member.replica!.submit(
+        command,
+        { timeoutMs, idempotencyKey: name, by: name },
+        (answer) => (end = answer),
+      ),
+    );
+    awaitThat(world, limits.write, `a write at ${member.id} is answered`, () => end !== null);
+    if (world.isOver()) return;
+    const answer = end as WriteEnd | null;
+    if (answer?.kind === "error")
+      world.violate(checker, `a write at ${member.id} failed: ${answer.error.message}`);
+  }
+}
+
+function isVoter({ id, core }: SimMember): boolean {
+  const membership = core?.view.node.log.membership;
+  return membership !== undefined && membership.voters.includes(id);
+}
+
+function awaitAgreement(world: LivenessWorld, core: readonly SimMember[]): void {
+  const voters = core.filter(isVoter);
+  const isSettled = (member: SimMember): boolean => {
+    const log = member.core!.view.node.log;
+    return log.appliedIndex === log.lastIndex && log.lastIndex === world.checkers.committed.lastIndex;
+  };
+  // Some runs let a single small append be under way at a time: whoever is far behind takes that long.
+  const last = Math.max(...voters.map((member) => member.core!.view.node.log.lastIndex));
+  const behind = last - Math.min(...voters.map((member) => member.core!.view.node.log.durableIndex));
+  const limit = limits.agreement + (behind * world.entryMs) / world.timeoutMs;
+  awaitThat(world, limit, "the core has applied everything", () => voters.every(isSettled));
+  if (world.isOver()) return;
+  for (const member of voters) world.checkers.state.compareAll(member, member.appliedIndex);
+}
+
+/** Clients stopped asking when the world was healed; what they had asked must have come to an end. */
+function awaitAnswers(world: LivenessWorld): void {
+  const limit = (world.callTimeoutMs * 2 + 100) / world.timeoutMs;
+  awaitThat(world, limit * 5, "every client has its answer", () =>
+    world.clients.every(({ isIdle }) => isIdle),
+  );
+}
+
+function checkWatchers(world: LivenessWorld, core: readonly SimMember[]): void {
+  const leader = leaderOf(core);
+  if (leader === null) return;
+  const reached = (): boolean =>
+    world.watchers.every(({ cursor }) => cursor >= leader.replica!.registry.revision);
+  for (const watcher of world.watchers) watcher.attachTo(leader);
+  awaitThat(world, limits.write, "every watch has been told everything", reached);
+}
+
+/** Nobody renews any more: every short lease must run out, although nobody writes. */
+function awaitExpiries(world: LivenessWorld, core: readonly SimMember[]): void {
+  const isExpired = (): boolean => {
+    const deadline = leaderOf(core)?.replica?.registry.nextDeadline();
+    return deadline === null || (deadline !== undefined && deadline > soonMs);
+  };
+  const soonMs = world.checkers.state.registry.clusterTime + longestShortLeaseMs;
+  awaitThat(world, world.expiryMs / world.timeoutMs, "all short leases have run out", isExpired);
+}
+
+/** Members that lost a part of their memory come back, and the cluster gives it back to them. */
+function awaitRecovery(world: LivenessWorld, core: readonly SimMember[]): void {
+  const membership = leaderOf(core)?.core?.view.node.log.membership;
+  const isMember = (member: SimMember): boolean =>
+    membership?.members.some(
+      ({ id, incarnation }) => id === member.id && incarnation === member.incarnation,
+    ) === true;
+  const rotten = world.rotten().filter(isMember);
+  for (const member of rotten) world.start(member);
+  const limit = limits.agreement + (world.checkers.committed.lastIndex * world.entryMs) / world.timeoutMs;
+  awaitThat(world, limit, "damaged members are whole again", () =>
+    rotten.every(({ id }) => !world.rotten().some((member) => member.id === id)),
+  );
+}
+
+function checkHistories(world: LivenessWorld): void {
+  for (const [key, operations] of world.history.histories()) {
+    const verdict = checkHistory(operations);
+    if (verdict.kind !== "notLinearizable") continue;
+    const { operation } = verdict;
+    world.violate(
+      "linearizability",
+      `${key}: ${JSON.stringify(operation)} fits into no order of the ${operations.length} calls`,
+    );
+  }
+}
+
+function awaitThat(world: LivenessWorld, timeouts: number, what: string, isTrue: () => boolean): void {
+  const endMs = world.time.nowMs + timeouts * world.timeoutMs;
+  const eventsMax = world.events() + stormEvents;
+  while (!world.isOver() && !isTrue()) {
+    if (world.time.nowMs > endMs)
+      return world.violate(checker, `after ${timeouts.toFixed(1)} election timeouts still not: ${what}`);
+    if (world.events() > eventsMax)
+      return world.violate(checker, `after ${stormEvents} events still not: ${what}`);
+    world.time.step();
+  }
+}

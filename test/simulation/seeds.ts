@@ -1,0 +1,37 @@
+/** Seeds that once failed, with what was wrong. They are run every time, whatever else is. */
+
+export interface KnownSeed {
+  readonly seed: number;
+  readonly eventsMax: number;
+  readonly cause: string;
+}
+
+export const knownSeeds: readonly KnownSeed[] = [
+  {
+    seed: 1,
+    eventsMax: 10_000,
+    cause: "a restart took for durable what a killed process had written and not synced",
+  },
+  {
+    seed: 13,
+    eventsMax: 10_000,
+    cause: "the log's reader stretched a boundary's term over entries that it knew nothing of",
+  },
+  { seed: 18, eventsMax: 10_000, cause: "a snapshot that the log had overtaken took the state machine back" },
+  { seed: 24, eventsMax: 10_000, cause: "a snapshot that the log had overtaken took the state machine back" },
+  {
+    seed: 48,
+    eventsMax: 10_000,
+    cause: "an installed snapshot reached beyond the durable log that contained it",
+  },
+  {
+    seed: 11,
+    eventsMax: 5000,
+    cause: "a floor that was only late, and lacked room, made a full disk a broken one",
+  },
+  {
+    seed: 439,
+    eventsMax: 5000,
+    cause: "members with an old membership refused a replaced member that it could not know",
+  },
+];

@@ -1,0 +1,113 @@
+/**
+ * One member's process: its clock, which may run fast, slow or jump, and its loop, which may stand still and may end.
+ *
+ * Whatever falls due while the process is stopped happens when it goes on, in the order in which it fell due: sockets and timers keep
+ * what came meanwhile. What it had planned when it ends never happens.
+ */
+
+import type { Clock, Scheduler } from "../../../src/replica/ports.ts";
+import type { VirtualTime } from "../../support/virtual-time.ts";
+
+const wallOriginMs = 1_700_000_000_000;
+
+export class SimProcess implements Clock, Scheduler {
+  readonly #time: VirtualTime;
+  /** Milliseconds of this clock in one true millisecond. */
+  readonly #rate: number;
+  readonly #afterTask: () => void;
+  readonly #onError: (error: unknown) => void;
+  #offsetMs: number;
+  #backlog: (() => void)[] = [];
+  #isPaused = false;
+  #hasEnded = false;
+
+  constructor(options: {
+    readonly time: VirtualTime;
+    readonly rate: number;
+    readonly originMs: number;
+    /** Called after whatever this process did. */
+    readonly afterTask: () => void;
+    /** Called with what a task threw: in a real process it would end it. */
+    readonly onError: (error: unknown) => void;
+  }) {
+    this.#time = options.time;
+    this.#rate = options.rate;
+    this.#offsetMs = options.originMs;
+    this.#afterTask = options.afterTask;
+    this.#onError = options.onError;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  monotonicMs(): number {
+    return this.#offsetMs + this.#time.nowMs * this.#rate;
+  }
+
+  wallMs(): number {
+    return wallOriginMs + Math.round(this.monotonicMs());
+  }
+
+  soon(task: () => void): void {
+    this.#time.plan(0, () => this.run(task));
+  }
+
+  after(ms: number, task: () => void): () => void {
+    let isCancelled = false;
+    const runUnlessCancelled = (): void => {
+      if (!isCancelled) task();
+    };
+    this.#time.plan(ms / this.#rate, () => this.run(runUnlessCancelled));
+    return () => {
+      isCancelled = true;
+    };
+  }
+
+  every(ms: number, task: () => void): void {
+    this.after(ms, () => {
+      task();
+      this.every(ms, task);
+    });
+  }
+
+  /** Does something in this process now, or once it goes on. */
+  run(task: () => void): void {
+    if (this.#hasEnded) return;
+    if (this.#isPaused) {
+      this.#backlog.push(task);
+      return;
+    }
+    try {
+      task();
+    } catch (error) {
+      this.#onError(error);
+    }
+    this.#afterTask();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    for (const task of backlog) this.run(task);
+  }
+
+  /** The monotonic clock skips time, as after a machine slept. */
+  jump(ms: number): void {
+    this.#offsetMs += ms;
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#backlog = [];
+  }
+}
