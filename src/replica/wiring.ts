@@ -109,8 +109,17 @@ export class Wiring {
       idempotencyKey,
       by,
     };
-    this.queue.add({ envelope, deadlineMs, startedMs: this.nowMs(), awaitApplied, mayBeApplied: false, end });
-    this.driver.wake();
+    const startedMs = this.nowMs();
+    const isTaken = this.queue.add({
+      envelope,
+      deadlineMs,
+      startedMs,
+      awaitApplied,
+      mayBeApplied: false,
+      end,
+    });
+    // Nothing is to be done for a refused one; and what asks again in every turn, as expiry does, must not be what causes the next turn.
+    if (isTaken) this.driver.wake();
   }
 
   /** Dials whoever belongs to the cluster now. */

@@ -59,14 +59,15 @@ export class WriteQueue {
     return this.#urgent.length + this.#ordinary.length;
   }
 
-  /** Takes a write, or ends it at once as overloaded when too many are open. Urgent ones may fill the last tenth. */
-  add(write: PendingWrite): void {
+  /** Takes a write, or ends it at once as overloaded when too many are open; returns whether it was taken. Urgent ones may fill the last tenth. */
+  add(write: PendingWrite): boolean {
     if (this.#isFullFor(write)) {
       const detail = `${this.#open.writes} writes are under way on this member already; try again later or at another member`;
       write.end({ kind: "error", error: new RollcallError("overloaded", detail, { retryAfterMs: 1000 }) });
-      return;
+      return false;
     }
     this.#laneOf(write).push(this.#counted(write));
+    return true;
   }
 
   /** Puts back writes that were surely not applied, in front of their lane, whatever its length. */

@@ -44,6 +44,8 @@ export interface LivenessWorld {
   readonly violate: Violate;
   /** A longest election timeout by the slowest clock. */
   readonly timeoutMs: number;
+  /** How long a change of the membership may be under way after it was asked for. */
+  readonly operatorMs: number;
   /** True time in which cluster time passes the longest short lease, grace and steps included. */
   readonly expiryMs: number;
   /** How long it takes to bring one entry to a follower and to hear of it, with some to spare. */
@@ -59,6 +61,7 @@ export interface LivenessWorld {
   /** Whose disks were damaged, and who have not come back from that. */
   rotten(): readonly SimMember[];
   events(): number;
+  step(): void;
   /** Whether a violation has ended the run. */
   isOver(): boolean;
   note(what: string): void;
@@ -86,6 +89,14 @@ function chooseCore(world: LivenessWorld): readonly SimMember[] | null {
   const whole = world.members().filter(({ id }) => !world.atlas.isDamaged(id));
   for (const member of whole) world.start(member);
   awaitThat(world, limits.start, "all members are up", () => whole.every(({ core }) => core !== null));
+  // What the operator asked for last may still come to be.
+  const quietMs = world.time.nowMs + world.operatorMs;
+  awaitThat(
+    world,
+    limits.start + world.operatorMs / world.timeoutMs,
+    "the operator's last request is over",
+    () => world.time.nowMs > quietMs,
+  );
   if (world.isOver()) return null;
   const memberships = world.memberships();
   if (!memberships.every((membership) => isQuorum(membership, whole))) return null;
@@ -233,6 +244,6 @@ function awaitThat(world: LivenessWorld, timeouts: number, what: string, isTrue:
       return world.violate(checker, `after ${timeouts.toFixed(1)} election timeouts still not: ${what}`);
     if (world.events() > eventsMax)
       return world.violate(checker, `after ${stormEvents} events still not: ${what}`);
-    world.time.step();
+    world.step();
   }
 }

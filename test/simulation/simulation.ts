@@ -45,6 +45,9 @@ export interface RunResult {
 /** However little happens, the safety phase ends after so many shortest election timeouts of virtual time. */
 const safetyTimeoutsMax = 5000;
 
+/** Steps without any time passing, before it is clear that none will. */
+const spinMax = 100_000;
+
 export class Simulation implements NemesisWorld {
   readonly options: SimulationOptions;
   readonly time = new VirtualTime();
@@ -69,6 +72,7 @@ export class Simulation implements NemesisWorld {
   #delayMaxMs = 0;
   #pauseMaxMs = 0;
   #incarnations = 0;
+  #stepsWithoutTime = 0;
   #hadMajority = false;
 
   constructor(options: SimulationOptions, sink: TraceSink | null = null) {
@@ -119,9 +123,17 @@ export class Simulation implements NemesisWorld {
     this.#nemesis.start();
     const endMs = this.time.nowMs + safetyTimeoutsMax * this.unitMs;
     while (this.#violation === null && this.trace.events < this.options.eventsMax && this.time.nowMs < endMs)
-      this.time.step();
+      this.#step();
     if (this.#violation === null) this.#recover();
     return this.#result();
+  }
+
+  /** Whoever does so much without any time passing will never stop. */
+  #step(): void {
+    const beforeMs = this.time.nowMs;
+    this.time.step();
+    this.#stepsWithoutTime = this.time.nowMs === beforeMs ? this.#stepsWithoutTime + 1 : 0;
+    if (this.#stepsWithoutTime > spinMax) this.#violate("spin", `${spinMax} steps without any time passing`);
   }
 
   #recover(): void {
@@ -143,6 +155,7 @@ export class Simulation implements NemesisWorld {
       checkers: this.checkers,
       violate: (checker, message) => this.#violate(checker, message),
       timeoutMs: (2 * this.unitMs) / (1 - this.options.clockDrift),
+      operatorMs: (6 * this.unitMs) / (1 - this.options.clockDrift),
       expiryMs: 12_000 / (1 - this.options.clockDrift),
       entryMs:
         6 * (this.options.network.latencyMs + this.options.network.jitterMs) + 12 * this.options.disk.syncMs,
@@ -156,6 +169,7 @@ export class Simulation implements NemesisWorld {
       start: (member) => this.start(member),
       rotten: () => this.#members.filter(({ id }) => this.atlas.isRotten(id)),
       events: () => this.trace.events,
+      step: () => this.#step(),
       isOver: () => this.#violation !== null,
       note: (what) => this.trace.note(this.time.nowMs, `! ${what}`, null),
     });

@@ -74,13 +74,7 @@ export class Checkers {
 
   /** The member has a new, empty disk from now on. */
   newDisk(member: SimMember): void {
-    const { id, incarnation } = member;
-    const log = new DurableLog(
-      member.disk.files,
-      (entry) => this.#matching.durable(id, entry),
-      ({ term, vote }) => this.elections.voted(id, incarnation, term, vote),
-    );
-    this.#logs.set(member.id, log);
+    this.#readDisk(member);
     this.#members.set(member.id, member);
   }
 
@@ -97,6 +91,8 @@ export class Checkers {
   }
 
   started(member: SimMember): void {
+    // What was found damaged was set aside and written anew, perhaps under names that were there before.
+    if (member.core?.view.node.recovery.isRecovering === true) this.#readDisk(member).update(true);
     this.committed.started(member);
     this.#marks.started(member, this.logOf(member).hardState.term);
     this.stepped(member);
@@ -135,6 +131,17 @@ export class Checkers {
   registryEvents(member: SimMember, events: readonly RegistryEvent[]): void {
     this.committed.look(member, this.#nowMs());
     this.state.told(member.id, events);
+  }
+
+  #readDisk(member: SimMember): DurableLog {
+    const { id, incarnation } = member;
+    const log = new DurableLog(
+      member.disk.files,
+      (entry) => this.#matching.durable(id, entry),
+      ({ term, vote }) => this.elections.voted(id, incarnation, term, vote),
+    );
+    this.#logs.set(id, log);
+    return log;
   }
 
   #hasHeld(id: NodeId, entry: EntryId): boolean {

@@ -24,6 +24,8 @@ export class CommittedLog {
   readonly #seen = new Map<SimMember, Index>();
   /** What was in force on each at that time. */
   readonly #memberships = new Map<SimMember, Membership>();
+  /** Who led when they were last looked at. */
+  readonly #led = new Set<SimMember>();
   #checkedMajority: Index = 0;
 
   constructor(options: {
@@ -72,6 +74,7 @@ export class CommittedLog {
 
   started(member: SimMember): void {
     this.#seen.delete(member);
+    this.#led.delete(member);
   }
 
   /** Looks at what a member has come to call committed since the last time. */
@@ -80,7 +83,7 @@ export class CommittedLog {
     if (core === null) return;
     const { log } = core.view.node;
     const seen = this.#seen.get(member) ?? 0;
-    if (log.commitIndex === seen) return;
+    if (log.commitIndex === seen) return this.#noteRole(member);
     if (log.commitIndex < seen)
       this.#violate(checker, `${member.id} took its commit index back from ${seen} to ${log.commitIndex}`);
     const from = Math.max(seen + 1, log.base.last.index);
@@ -110,12 +113,20 @@ export class CommittedLog {
       this.#checkMajority(member, newest, log.membership);
     this.#seen.set(member, log.commitIndex);
     this.#memberships.set(member, log.membership);
+    this.#noteRole(member);
+  }
+
+  #noteRole(member: SimMember): void {
+    if (member.core?.view.role.role === "leader") this.#led.add(member);
+    else this.#led.delete(member);
   }
 
   /** Whoever commits first leads, and goes no further than an entry of its own term (paper §5.4.2, Figure 8). */
   #checkLeaderCommits(member: SimMember, index: Index): void {
     const { node, role } = member.core!.view;
-    if (role.role !== "leader" && node.leader !== null)
+    // Whoever led when it was last looked at may have committed first and stepped down then, all in one turn.
+    const mayHaveLed = role.role === "leader" || this.#led.has(member);
+    if (!mayHaveLed && node.leader !== null)
       this.#violate(checker, `${member.id} follows, and committed ${index} before any leader did`);
     if (role.role === "leader" && node.log.termAt(node.log.commitIndex) !== node.term)
       this.#violate(

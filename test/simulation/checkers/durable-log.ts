@@ -23,6 +23,8 @@ export interface DurableEntry extends EntryId {
   readonly body: Uint8Array;
 }
 
+const unknownTerm = 0;
+
 /** Which entries a log holds. */
 export interface Holdings {
   /** Whether this entry, or a compacted log that reached beyond it, is there. */
@@ -132,6 +134,9 @@ export class DurableLog implements Holdings {
     this.#cutAfter(header.end.index);
     this.#rebase(header.base.last);
     if (header.end.index < this.#base.index) this.#terms = [];
+    // Where the segments before are gone, nothing is known of their entries but the last one's term.
+    while (this.lastIndex < header.end.index)
+      this.#terms.push(this.lastIndex + 1 === header.end.index ? header.end.term : unknownTerm);
     this.#position = record.end;
     this.#isFirstGroup = true;
     return true;
