@@ -12,7 +12,6 @@ import { Recorded, type ChangedRecords } from "./records.ts";
 import type { Registration } from "./registration.ts";
 
 const slotsPerBlock = 256;
-const fieldsPerSlot = 3;
 
 export class Leases {
   readonly #changed: ChangedRecords;
@@ -199,20 +198,28 @@ class LeaseBlock extends Recorded {
     this.via[position] = 0;
   }
 
+  /** Up to the last slot that is held: most registries are small, and a block is recorded and hashed with every renewal in it. */
   override recordValue(): unknown {
     const values: number[] = [];
-    for (let i = 0; i < slotsPerBlock; i += 1) {
+    const end = this.#end();
+    for (let i = 0; i < end; i += 1) {
       values.push(this.incarnations[i] ?? 0, this.dueAt[i] ?? 0, this.via[i] ?? 0);
     }
     return values;
   }
 
   read(fields: Fields): void {
-    for (let i = 0; i < slotsPerBlock * fieldsPerSlot; i += fieldsPerSlot) {
-      const position = i / fieldsPerSlot;
+    for (let position = 0; position < slotsPerBlock && fields.hasMore(); position += 1) {
       this.hold(position, fields.integer());
       this.dueAt[position] = fields.integer();
       this.via[position] = fields.integer();
     }
+  }
+
+  /** After the last slot that is held. */
+  #end(): number {
+    let end = slotsPerBlock;
+    while (end > 0 && this.incarnations[end - 1] === 0) end -= 1;
+    return end;
   }
 }

@@ -33,8 +33,11 @@ export interface HealthOptions {
   readonly fatal: (error: Error) => void;
 }
 
-/** Records that the state hash takes up ahead of its next use, in one tick. */
-const settledPerTick = 2_000;
+/** Changed records that the state hash lets gather: what changes often, as leases do, is then hashed now and then and not every turn. */
+const unsettledKept = 500;
+
+/** Records that it takes up in one turn when there are more, as after a start. */
+const settledPerTurn = 2_000;
 
 /** A checkpoint that would cost more than this many records is left out: it must not hold up the loop. */
 const unsettledMax = 10_000;
@@ -74,7 +77,7 @@ export class Health {
   }
 
   tick(nowMs: number): void {
-    this.#options.registry().settleHash(settledPerTick);
+    this.#settleHash();
     if (this.isStalled && this.#isLeader) this.#judgeDisk(nowMs);
     if (nowMs - this.#lastRoundMs < this.#options.settings.reportIntervalMs) return;
     this.#lastRoundMs = nowMs;
@@ -113,6 +116,11 @@ export class Health {
       roomIsShort: this.#roomIsShort || this.#options.isFull(),
       checkpoints: this.#checkpoints,
     };
+  }
+
+  #settleHash(): void {
+    const registry = this.#options.registry();
+    if (registry.settleHash(0) > unsettledKept) registry.settleHash(settledPerTurn);
   }
 
   get #isLeader(): boolean {

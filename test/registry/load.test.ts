@@ -28,6 +28,18 @@ test("renewals change a record for each block of 256 leases, and none for each i
   expect(deletes).toEqual([]);
 });
 
+test("a block of leases is recorded up to the last one that is held, and read back the same", () => {
+  const harness = new Harness();
+  harness.entry(...many(3).map((id) => anEnvelope(register(id))));
+  harness.ok(deregister("i2"));
+  harness.save();
+  expect(harness.image.get("lease-block/0")).toHaveLength(2 * 3);
+  const loaded = Registry.load(harness.image);
+  expect(loaded.leaseCount).toBe(2);
+  expect(loaded.deadline(aKey("i1"))).toBe(harness.registry.deadline(aKey("i1")));
+  expect(loaded.stateHash()).toBe(harness.registry.stateHash());
+});
+
 test("what changes several times is one record, as it is when it is taken", () => {
   const harness = new Harness();
   harness.ok(register("a"));
