@@ -33,7 +33,7 @@ test("members that are killed lose nothing", async () => {
 test("an injured member heals, and serves nothing wrong", async () => {
   const { status, said } = await torture("injuries", 2);
   expect(status, said).toBe(0);
-  expect(said).toMatch(/2 done, 2 healed, 0 lost, 0 wrong/);
+  expect(said).toMatch(/2 done, 2 noticed, 2 healed, 0 lost, 0 wrong/);
 });
 
 test.skipIf(!hasCompiler())("a loss of power takes only what was never acknowledged", async () => {

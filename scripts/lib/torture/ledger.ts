@@ -1,56 +1,120 @@
 /**
- * What the cluster has acknowledged, and what it may therefore hold. Writers change instances of their own, one change at a time; a
- * change whose outcome is unknown retires its instance, since it may yet take effect.
+ * What the cluster has acknowledged, and what it may therefore show. Writers change instances of their own, one change at a time, each
+ * with a version of its own; a change whose outcome is unknown retires its instance, since it may yet take effect.
  */
 
+/** Null: not registered. */
 export type Version = number | null;
+export type Outcome = "acknowledged" | "unknown" | "refused";
 
-interface Line {
-  /** Null: not registered. */
-  acknowledged: Version;
-  /** Versions that may or may not be there instead. */
-  readonly maybe: Version[];
+/** Of a value that nobody wrote. */
+export const torn = Number.NaN;
+
+interface Attempt {
+  readonly version: Version;
+  outcome: Outcome | "under way";
+}
+
+/** The attempts to change one instance, in order. The first one is that it was never there. */
+type Line = Attempt[];
+
+/** A change that was begun. */
+export interface Change {
+  readonly id: string;
+  readonly attempt: Attempt;
+  /** The highest revision that was acknowledged before it began. */
+  readonly revisionBefore: number;
+}
+
+/** A read that was begun, and where in its instance's line it may look. */
+export interface Look {
+  readonly id: string;
+  readonly from: number;
 }
 
 export interface Verdict {
   /** Instances that are older than what was acknowledged, or gone. */
   readonly lost: readonly string[];
-  /** Instances as nobody ever wrote them. */
+  /** Instances as nobody ever wrote them, or as they must not be any more. */
   readonly wrong: readonly string[];
 }
 
 export class Ledger {
   readonly #lines = new Map<string, Line>();
-  readonly #written = new Map<string, Set<Version>>();
+  readonly #revisions = new Set<number>();
   acknowledged = 0;
   unknown = 0;
   refused = 0;
+  /** The highest revision that was acknowledged. */
+  revision = 0;
+  /** Reads that were compared. */
+  reads = 0;
+
+  get ids(): readonly string[] {
+    return [...this.#lines.keys()];
+  }
 
   /** To be called before the change is sent. */
-  begin(id: string, version: Version): void {
-    if (!this.#lines.has(id)) this.#lines.set(id, { acknowledged: null, maybe: [] });
-    const written = this.#written.get(id) ?? new Set<Version>([null]);
-    this.#written.set(id, written.add(version));
+  begin(id: string, version: Version): Change {
+    const line = this.#lines.get(id) ?? [{ version: null, outcome: "acknowledged" }];
+    this.#lines.set(id, line);
+    const attempt: Attempt = { version, outcome: "under way" };
+    line.push(attempt);
+    return { id, attempt, revisionBefore: this.revision };
   }
 
-  end(id: string, version: Version, outcome: "acknowledged" | "unknown" | "refused"): void {
-    const line = this.#lines.get(id);
-    if (line === undefined) throw new Error(`${id} was never begun`);
+  /** What is wrong with the answer; null when nothing is. A change that came after another one has a higher revision, and one of its own. */
+  end(change: Change, outcome: Outcome, revision: number | null): string | null {
+    change.attempt.outcome = outcome;
     this[outcome] += 1;
-    if (outcome === "acknowledged") line.acknowledged = version;
-    if (outcome === "unknown") line.maybe.push(version);
+    if (outcome !== "acknowledged") return null;
+    const told = revision ?? torn;
+    const isRight = told > change.revisionBefore && !this.#revisions.has(told);
+    this.#revisions.add(told);
+    this.revision = Math.max(this.revision, told);
+    if (isRight) return null;
+    return `${change.id}: acknowledged with revision ${told}, after ${change.revisionBefore} had been`;
   }
 
+  /** To be called before a read that has to see everything acknowledged so far. */
+  beginLook(id: string): Look {
+    return { id, from: lastAcknowledged(this.#lines.get(id) ?? []) };
+  }
+
+  /** What is wrong with the value; null when it is one that was there between the beginning of the read and now. */
+  endLook({ id, from }: Look, found: Version): string | null {
+    this.reads += 1;
+    const line = this.#lines.get(id) ?? [];
+    return mayShow(line.slice(from), found) ? null : inWords(id, found, line[from]?.version ?? null);
+  }
+
+  /** Everything that is there, while nothing is under way. */
   judge(found: ReadonlyMap<string, number>): Verdict {
     const lost: string[] = [];
     const wrong = [...found.keys()].filter((id) => !this.#lines.has(id));
-    for (const [id, { acknowledged, maybe }] of this.#lines) {
+    for (const [id, line] of this.#lines) {
       const version = found.get(id) ?? null;
-      if (version === acknowledged || maybe.includes(version)) continue;
-      const told = `${id}: ${version ?? "absent"} in the place of ${acknowledged ?? "absent"}`;
-      if (this.#written.get(id)?.has(version) === true) lost.push(told);
+      const from = lastAcknowledged(line);
+      if (mayShow(line.slice(from), version)) continue;
+      const told = inWords(id, version, line[from]?.version ?? null);
+      if (mayShow(line, version)) lost.push(told);
       else wrong.push(told);
     }
     return { lost, wrong };
   }
+}
+
+function lastAcknowledged(line: Line): number {
+  return Math.max(
+    0,
+    line.findLastIndex(({ outcome }) => outcome === "acknowledged"),
+  );
+}
+
+function mayShow(attempts: readonly Attempt[], version: Version): boolean {
+  return attempts.some((attempt) => attempt.outcome !== "refused" && attempt.version === version);
+}
+
+function inWords(id: string, found: Version, acknowledged: Version): string {
+  return `${id}: ${found ?? "absent"} in the place of ${acknowledged ?? "absent"}`;
 }

@@ -1,57 +1,81 @@
 // What ./scripts/torture runs.
 
 import { parseArgs } from "node:util";
-import { injuriesOf, kills, powerLosses, slowDisks } from "./runs.ts";
+import { injuriesOf } from "./injury-run.ts";
+import { kills, powerLosses, slowDisks, type Run } from "./runs.ts";
+import { detailsInWords, keepPiece, keptPieces, pieceOf, sumInWords } from "./tally.ts";
 
-const help = `Usage: ./scripts/torture kill|power|power-control|slow|injuries [--count N] [--seed S]
+const help = `Usage: ./scripts/torture KIND [--count N] [--seed S] [--seconds T] [--totals FILE [--until N]]
 
-Harms the members of a real cluster again and again while clients write, and compares what every member holds with what
-was acknowledged. Ends with status 1 if an acknowledged change was lost or a wrong value served.
+Harms the members of a cluster again and again while clients write, read and watch, and compares what they are told, and what every
+member holds, with what was acknowledged. Ends with status 1 if an acknowledged change was lost, a wrong value served, or an injury
+not noticed.
 
-  kill            SIGKILL at random moments: one member, often the leader, or all at once
-  power           the power goes: of the files only what was synced survives (needs gcc)
+  kill            SIGKILL at random moments: one member, often the leader, or several at once, also while they start
+  power           the power goes, each fourth time at all members: of the files only what was synced survives (needs gcc)
   power-control   the same with a disk that ignores syncs: fails unless it finds a loss
   slow            the leader's disk becomes slow or hangs, so another member has to lead (needs gcc)
-  injuries        flipped bits, cut, zeroed, deleted and older files in one member's data folder
+  injuries        flipped bits, cut, zeroed, deleted, exchanged and older files in one member's data folder
+  injuries-here   the same with all members in this process, which is several times faster
 
   --count N       how many; 100 if it is not said
   --seed S        repeats the choices of an earlier run, as far as processes and clocks let it
+  --seconds T     ends after this time, whatever has been done
+  --totals FILE   adds the run to the file, and prints the sum of all runs of this kind in it
+  --until N       with --totals: does only what is missing there
   --help          this text`;
 
 const { values, positionals } = parseArgs({
-  options: { count: { type: "string" }, seed: { type: "string" }, help: { type: "boolean" } },
+  options: {
+    count: { type: "string" },
+    seed: { type: "string" },
+    seconds: { type: "string" },
+    totals: { type: "string" },
+    until: { type: "string" },
+    help: { type: "boolean" },
+  },
   allowPositionals: true,
 });
-const kind = positionals[0] ?? "";
-const count = Number(values.count ?? 100);
-const seed = Number(values.seed ?? Date.now() % 1_000_000);
-const runs: Readonly<Record<string, () => ReturnType<typeof kills>>> = {
-  kill: () => kills({ count, seed, say }),
-  power: () => powerLosses({ count, seed, say, ignoreSyncs: false }),
-  "power-control": () => powerLosses({ count, seed, say, ignoreSyncs: true }),
-  slow: () => slowDisks({ count, seed, say }),
-  injuries: () => injuriesOf({ count, seed, say }),
+const runs: Readonly<Record<string, Run>> = {
+  kill: kills,
+  power: (options) => powerLosses({ ...options, ignoreSyncs: false }),
+  "power-control": (options) => powerLosses({ ...options, ignoreSyncs: true }),
+  slow: slowDisks,
+  injuries: (options) => injuriesOf({ ...options, inThisProcess: false }),
+  "injuries-here": (options) => injuriesOf({ ...options, inThisProcess: true }),
 };
+const kind = positionals[0] ?? "";
+const run = runs[kind];
+const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const seconds = Number(values.seconds ?? Infinity);
+const kept = values.totals === undefined ? [] : keptPieces(values.totals, kind);
+const missing = Number(values.until ?? Infinity) - kept.reduce((sum, { done }) => sum + done, 0);
+const count = Math.min(Number(values.count ?? 100), missing);
+if (values.help === true || run === undefined || Number.isNaN(count + seconds) || !Number.isInteger(seed)) {
+  console.log(help);
+  process.exit(values.help === true ? 0 : 2);
+}
 
 function say(line: string): void {
   console.log(`  ${line}`);
 }
 
-const run = runs[kind];
-if (values.help === true || run === undefined || !(count >= 1) || !Number.isInteger(seed)) {
-  console.log(help);
-  process.exit(values.help === true ? 0 : 2);
+if (count <= 0) {
+  for (const line of detailsInWords(kept)) say(line);
+  console.log(`${kind} in ${kept.length} runs: ${sumInWords(kept)}`);
+  process.exit(0);
 }
 console.log(`torture ${kind}: ${count}, seed ${seed}`);
-const startedAt = performance.now();
-const [tally, ledger] = await run();
-const seconds = Math.round((performance.now() - startedAt) / 1000);
-for (const one of [...tally.lost, ...tally.wrong].slice(0, 20)) say(one);
-for (const [what, number] of Object.entries(tally.details)) say(`${number} ${what}`);
-const { acknowledged, unknown, refused } = ledger;
-console.log(`writes: ${acknowledged} acknowledged, ${unknown} of unknown outcome, ${refused} refused`);
-const { done, healed, lost, wrong } = tally;
-console.log(`${done} done, ${healed} healed, ${lost.size} lost, ${wrong.size} wrong, in ${seconds} s`);
-console.log(`repeat: ./scripts/torture ${kind} --count ${count} --seed ${seed}`);
-const isAsItShould = kind === "power-control" ? lost.size > 0 : lost.size + wrong.size === 0;
+const startedMs = performance.now();
+const [tally, ledger] = await run({ count, seed, say, endsAtMs: startedMs + seconds * 1_000 });
+const piece = pieceOf(kind, seed, tally, ledger, (performance.now() - startedMs) / 1_000);
+const pieces = [...kept, piece];
+if (values.totals !== undefined) keepPiece(values.totals, piece);
+for (const one of [...piece.lost, ...piece.wrong].slice(0, 20)) say(one);
+for (const line of detailsInWords([piece])) say(line);
+console.log(sumInWords([piece]));
+console.log(`repeat: ./scripts/torture ${kind} --count ${piece.done} --seed ${seed}`);
+if (pieces.length > 1) console.log(`${kind} in ${pieces.length} runs: ${sumInWords(pieces)}`);
+const isAsItShould =
+  kind === "power-control" ? piece.lost.length > 0 : piece.lost.length + piece.wrong.length === 0;
 process.exit(isAsItShould ? 0 : 1);

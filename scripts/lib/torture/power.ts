@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { filesIn } from "./injuries.ts";
 
 const shimSource = fileURLToPath(new URL("power-shim.c", import.meta.url));
 const headerBytes = 40;
@@ -143,14 +144,4 @@ function about(path: string): { readonly key: string; readonly size: number } {
     key: `${ino}-${birthtimeNs / 1_000_000_000n}-${birthtimeNs % 1_000_000_000n}`,
     size: Number(size),
   };
-}
-
-/** Every regular file below the folder, sorted. */
-export function filesIn(folder: string): string[] {
-  if (!fs.existsSync(folder)) return [];
-  return fs
-    .readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .toSorted();
 }

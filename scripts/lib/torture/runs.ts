@@ -1,72 +1,58 @@
-/** The three tortures: each harms members again and again while clients write, and counts what became of it. */
+/** The runs: each harms a cluster in its own way while clients write, and counts what became of it. */
 
-import * as fs from "node:fs";
-import { dirname, relative } from "node:path";
-import type { MemberProcess } from "../../../test/support/member-process.ts";
-import { injure } from "./injuries.ts";
+import { dirname } from "node:path";
 import { Lab } from "./lab.ts";
-import { compileShim, filesIn, PowerSupply, SlowDisk } from "./power.ts";
+import type { LabMember } from "./lab-member.ts";
+import { compileShim, PowerSupply, SlowDisk } from "./power.ts";
+import { Tally } from "./tally.ts";
 
 export interface RunOptions {
   readonly count: number;
   readonly seed: number;
   readonly say: (line: string) => void;
+  /** By the monotonic clock: no new round begins after it. */
+  readonly endsAtMs: number;
 }
 
-export interface Tally {
-  /** Harms done. */
-  done: number;
-  /** Members that were ready again without a person. */
-  healed: number;
-  readonly lost: Set<string>;
-  readonly wrong: Set<string>;
-  readonly details: Record<string, number>;
-}
+export type Run = (options: RunOptions) => Promise<readonly [Tally, Lab["ledger"]]>;
 
 /** Looking at everything takes a while, so it is done once in so many rounds. */
 const roundsPerLook = 5;
 
-function newTally(): Tally {
-  return { done: 0, healed: 0, lost: new Set(), wrong: new Set(), details: {} };
-}
+/** How often a member that was killed is killed again while it starts. */
+const killedAgainShare = 0.4;
 
-function note(tally: Tally, what: string): void {
-  tally.details[what] = (tally.details[what] ?? 0) + 1;
-}
-
-async function look(lab: Lab, tally: Tally): Promise<void> {
-  const { lost, wrong } = await lab.judge();
-  for (const one of lost) tally.lost.add(one);
-  for (const one of wrong) tally.wrong.add(one);
-}
-
-/** SIGKILL at random moments: one member, often the leader, or all at once. */
-export async function kills({ count, seed, say }: RunOptions): Promise<readonly [Tally, Lab["ledger"]]> {
+/** SIGKILL at random moments: one member, often the leader, two, or all at once; and again while they start. */
+export async function kills({ count, seed, say, endsAtMs }: RunOptions): ReturnType<Run> {
   const lab = await Lab.start({ seed });
-  const tally = newTally();
+  const tally = new Tally();
   try {
-    for (let round = 1; tally.done < count; round += 1) {
-      await lab.pause(1_000);
-      const victims = await pickVictims(lab, lab.random() < 0.5);
-      await Promise.all(victims.map((member) => member.kill()));
+    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
+      await lab.pause(600);
+      const victims = await pickVictims(lab);
+      const killAll = async (members: readonly LabMember[]): Promise<void> => {
+        await Promise.all(members.map((member) => member.kill()));
+        for (let i = 0; i < members.length; i += 1) tally.note(`${victims.length} of 3 at once`);
+        tally.done += members.length;
+      };
+      await killAll(victims);
       await lab.pause(100);
       for (const member of victims) member.start();
-      // Sometimes killed again while it starts.
-      if (lab.random() < 0.2 && victims[0] !== undefined) {
-        await lab.pause(600);
-        await victims[0].kill();
-        victims[0].start();
+      while (lab.random() < killedAgainShare) {
+        await lab.pause(800);
+        const again = lab.pick(victims);
+        await again.kill();
         tally.done += 1;
-        tally.healed += 1;
+        tally.note("while it started");
+        again.start();
       }
       await lab.ready(lab.members);
-      tally.done += victims.length;
-      tally.healed += victims.length;
-      note(tally, victims.length === 1 ? "one member" : "all members");
-      if (round % roundsPerLook === 0) await look(lab, tally);
+      tally.healed = tally.done;
+      if (round % roundsPerLook === 0) await tally.look(lab);
       if (round % 25 === 0) say(progress(tally, lab));
     }
-    await look(lab, tally);
+    await tally.look(lab);
+    tally.noticed = tally.done;
     return [tally, lab.ledger];
   } finally {
     await lab.end();
@@ -78,8 +64,9 @@ export async function powerLosses({
   count,
   seed,
   say,
+  endsAtMs,
   ignoreSyncs,
-}: RunOptions & { readonly ignoreSyncs: boolean }): Promise<readonly [Tally, Lab["ledger"]]> {
+}: RunOptions & { readonly ignoreSyncs: boolean }): ReturnType<Run> {
   const supplies = new Map<string, PowerSupply>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -89,12 +76,12 @@ export async function powerLosses({
     return supply.environment(shim, { ignoreSyncs });
   };
   const lab = await Lab.start({ seed, environment });
-  const tally = newTally();
+  const tally = new Tally();
   try {
-    for (let round = 1; tally.done < count; round += 1) {
+    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
       await lab.pause(700);
       const isWhole = ignoreSyncs || round % 4 === 0;
-      const victims = await pickVictims(lab, isWhole);
+      const victims = isWhole ? lab.members : [await pickVictim(lab)];
       await Promise.all(victims.map((member) => member.kill()));
       const bytes = victims.reduce(
         (sum, { settings }) => sum + (supplies.get(settings.dataFolder)?.cut(lab.random) ?? 0),
@@ -104,12 +91,13 @@ export async function powerLosses({
       await lab.ready(lab.members, ignoreSyncs ? 20_000 : 60_000);
       tally.done += 1;
       tally.healed += 1;
-      note(tally, isWhole ? "of the whole cluster" : "of one member");
-      if (bytes > 0) note(tally, "that took unsynced bytes away");
-      if (isWhole || round % roundsPerLook === 0) await look(lab, tally);
+      tally.note(isWhole ? "of the whole cluster" : "of one member");
+      if (bytes > 0) tally.note("that took unsynced bytes away");
+      if (isWhole || round % roundsPerLook === 0) await tally.look(lab);
       if (round % 20 === 0) say(progress(tally, lab));
     }
-    await look(lab, tally);
+    await tally.look(lab);
+    tally.noticed = tally.done;
   } catch (error) {
     if (!ignoreSyncs) throw error;
     // Without syncs a cluster may have nothing left to start from: then all of it is lost.
@@ -121,7 +109,7 @@ export async function powerLosses({
 }
 
 /** The leader's disk becomes slow, or hangs: somebody else has to lead, and nothing may be lost. */
-export async function slowDisks({ count, seed, say }: RunOptions): Promise<readonly [Tally, Lab["ledger"]]> {
+export async function slowDisks({ count, seed, say, endsAtMs }: RunOptions): ReturnType<Run> {
   const disks = new Map<string, SlowDisk>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -131,11 +119,11 @@ export async function slowDisks({ count, seed, say }: RunOptions): Promise<reado
     return disk.environment(shim);
   };
   const lab = await Lab.start({ seed, environment });
-  const tally = newTally();
+  const tally = new Tally();
   try {
-    for (let round = 1; tally.done < count; round += 1) {
+    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
       await lab.pause(2_000);
-      const leader = await lab.leader();
+      const leader = (await lab.leader()) ?? lab.pick(lab.members);
       const disk = disks.get(leader.settings.dataFolder);
       const kind = round % 3 === 0 ? "hangs" : "is slow";
       const startedMs = performance.now();
@@ -145,107 +133,31 @@ export async function slowDisks({ count, seed, say }: RunOptions): Promise<reado
       disk?.takes(0);
       tally.done += 1;
       if (hasChanged) tally.healed += 1;
-      note(tally, `${kind}: ${hasChanged ? "handed over" : "NOT handed over"}`);
+      tally.note(`${kind}: ${hasChanged ? "handed over" : "NOT handed over"}`);
       say(
         `the disk of ${leader.id} ${kind}: ${hasChanged ? "another leads" : "still leads"} after ${seconds} s`,
       );
       await lab.ready(lab.members);
-      await look(lab, tally);
+      await tally.look(lab);
     }
+    tally.noticed = tally.healed;
     return [tally, lab.ledger];
   } finally {
     await lab.end();
   }
 }
 
-/** One member's files are harmed while it is down; the majority is whole. */
-export async function injuriesOf({ count, seed, say }: RunOptions): Promise<readonly [Tally, Lab["ledger"]]> {
-  const lab = await Lab.start({ seed });
-  const tally = newTally();
-  try {
-    for (let round = 1; tally.done < count; round += 1) {
-      const victim = lab.pick(lab.members);
-      const { dataFolder } = victim.settings;
-      // Of some files an older copy is kept, to be put back.
-      const older = new Map(filesIn(dataFolder).map((path) => [path, readIfThere(path)]));
-      if (lab.random() < 0.3) await lab.compact(victim);
-      await lab.pause(1_500);
-      await victim.kill(lab.random() < 0.5 ? "SIGKILL" : "SIGTERM");
-      const copy = `${dataFolder}.before`;
-      fs.cpSync(dataFolder, copy, { recursive: true });
-      const path = pickFile(lab, dataFolder);
-      const what = injure(path, older.get(path) ?? null, lab.random);
-      const kind = relative(dataFolder, path).replaceAll(/\d+/g, "N");
-      const logBefore = victim.log.length;
-      victim.start();
-      if (what !== null) {
-        tally.done += 1;
-        await takeInjury(lab, tally, victim, { copy, logBefore, what: `${what} in ${kind}`, say });
-      } else await lab.ready([victim]);
-      fs.rmSync(copy, { recursive: true });
-      if (round % roundsPerLook === 0) await look(lab, tally);
-      if (round % 20 === 0) say(progress(tally, lab));
-    }
-    await look(lab, tally);
-    return [tally, lab.ledger];
-  } finally {
-    await lab.end();
-  }
+async function pickVictims(lab: Lab): Promise<readonly LabMember[]> {
+  const drawn = lab.random();
+  if (drawn < 0.3) return lab.members;
+  const first = await pickVictim(lab);
+  if (drawn < 0.7) return [first];
+  return [first, lab.pick(lab.members.filter((member) => member !== first))];
 }
 
-interface Injured {
-  /** The folder as it was before. */
-  readonly copy: string;
-  readonly logBefore: number;
-  readonly what: string;
-  readonly say: (line: string) => void;
-}
-
-async function takeInjury(
-  lab: Lab,
-  tally: Tally,
-  victim: MemberProcess,
-  { copy, logBefore, what, say }: Injured,
-): Promise<void> {
-  const healed = await lab.ready([victim], 30_000).then(
-    () => true,
-    () => false,
-  );
-  const log = victim.log.slice(logBefore);
-  const isNoticed = /is damaged|cut the last write|was lost, and has been restored|does not vote/.test(log);
-  if (healed) tally.healed += 1;
-  const fate = healed ? (isNoticed ? "noticed and healed" : "harmless") : "not healed";
-  note(tally, fate);
-  note(tally, `${what.replace(/^.* in /, "")}: ${fate}`);
-  if (healed) return;
-  say(`not healed: ${victim.id}, ${what}: ${log.trim().split("\n").at(-1) ?? ""}`);
-  if (victim.isRunning) await victim.kill();
-  fs.rmSync(victim.settings.dataFolder, { recursive: true });
-  fs.cpSync(copy, victim.settings.dataFolder, { recursive: true });
-  victim.start();
-  await lab.ready([victim]);
-}
-
-/** First a kind of file, then one of it: LevelDB has many, and its text log and lock hold nothing. */
-function pickFile(lab: Lab, dataFolder: string): string {
-  const kinds = [/\/wal\/\d+\.wal$/, /\/floor$/, /\/identity\.json$/, /\/state\.\d+\/(?!LOG|LOCK)/];
-  const files = filesIn(dataFolder).filter((file) => fs.statSync(file).size > 0);
-  const kind = lab.pick([0, 0, 0, 1, 1, 2, 3, 3, 3]);
-  const ofKind = files.filter((file) => kinds[kind]?.test(file) === true);
-  return lab.pick(ofKind.length > 0 ? ofKind : files);
-}
-
-async function pickVictims(lab: Lab, all: boolean): Promise<readonly MemberProcess[]> {
-  if (all) return lab.members;
-  return [lab.random() < 0.5 ? await lab.leader() : lab.pick(lab.members)];
-}
-
-function readIfThere(path: string): Uint8Array | null {
-  try {
-    return fs.readFileSync(path);
-  } catch {
-    return null;
-  }
+/** Every second time whoever leads. */
+async function pickVictim(lab: Lab): Promise<LabMember> {
+  return (lab.random() < 0.5 ? await lab.leader() : null) ?? lab.pick(lab.members);
 }
 
 function progress({ done, healed, lost, wrong }: Tally, { ledger }: Lab): string {
