@@ -4,13 +4,15 @@
 
 import type { RaftStatus } from "../raft/io.ts";
 import type { ReadinessCheck } from "./member.ts";
+import type { StorageFailure } from "./ports.ts";
 import { unknownStaleness } from "./reads.ts";
 
 export interface ReadinessFacts {
   readonly status: RaftStatus;
   readonly staleMs: number;
   readonly diskFull: boolean;
-  readonly diskFailed: boolean;
+  /** What ended this member's part in the cluster; null while it takes part. */
+  readonly diskFailure: StorageFailure | null;
   /** Age of the oldest unfinished write to the log, milliseconds. */
   readonly diskPendingMs: number;
   readonly diskStallMs: number;
@@ -21,11 +23,7 @@ export function readinessChecks(facts: ReadinessFacts): ReadinessCheck[] {
   const { status } = facts;
   return [
     check("running", !facts.stopping, "this member is stopping"),
-    check(
-      "leader",
-      status.leader !== null,
-      `no leader is known in term ${status.term}; are a majority of the voters ${status.membership.voters.join(", ")} up and reachable?`,
-    ),
+    check("leader", status.leader !== null, whyNoLeader(facts)),
     check(
       "caught-up",
       facts.staleMs < unknownStaleness,
@@ -41,12 +39,18 @@ export function readinessChecks(facts: ReadinessFacts): ReadinessCheck[] {
   ];
 }
 
+function whyNoLeader({ status, diskFailure }: ReadinessFacts): string {
+  if (diskFailure !== null) return "this member follows nobody since its disk failed";
+  return `no leader is known in term ${status.term}; are a majority of the voters ${status.membership.voters.join(", ")} up and reachable?`;
+}
+
 function check(name: string, ok: boolean, detail: string): ReadinessCheck {
   return { name, ok, detail: ok ? "" : detail };
 }
 
 function diskProblem(facts: ReadinessFacts): string | null {
-  if (facts.diskFailed) return "a write failed, so this disk is not trusted any more; replace it and restart";
+  if (facts.diskFailure !== null)
+    return `${facts.diskFailure.message}; this member votes, acknowledges and leads no more. Repair the disk, then restart this member; if its folder is lost, replace it: rollcall member replace ${facts.status.id}`;
   if (facts.diskFull) return "the disk is full; make room, writing goes on by itself";
   if (facts.diskPendingMs >= facts.diskStallMs)
     return `a write has been waiting for the disk for ${Math.round(facts.diskPendingMs)} ms`;

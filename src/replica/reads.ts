@@ -106,14 +106,14 @@ export class Reads {
     }
   }
 
-  close(): void {
+  close(why: string): void {
     const all = [...this.#gathering, ...this.#starting, ...[...this.#asked.values()].flat()];
     this.#gathering = [];
     this.#starting = [];
     this.#asked.clear();
     for (const read of all)
       read.end(
-        new RollcallError("unavailable", "this member is stopping; ask another member", {
+        new RollcallError("unavailable", `${why}; ask another member`, {
           outcome: "none",
           retryAfterMs: 100,
         }),

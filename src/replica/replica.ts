@@ -66,7 +66,7 @@ export class Replica implements PeerHandler {
   stop(done: () => void): void {
     const { image, driver, snapshots } = this.#wiring;
     this.handOver(() => {
-      this.#wiring.closeWaiters();
+      this.#wiring.closeWaiters("this member is stopping");
       image.sync(() => {
         driver.stop();
         snapshots.close();
@@ -164,8 +164,13 @@ export class Replica implements PeerHandler {
     });
   }
 
+  /** With a broken disk what was applied before can still be read, with its age. */
   read(options: ReadOptions, end: ReadEnd): void {
-    this.#wiring.reads.allow(options, end);
+    const { diskFailure, reads } = this.#wiring;
+    const needsOthers =
+      options.consistency === "linearizable" || (options.minRevision ?? 0) > this.registry.revision;
+    if (diskFailure !== null && needsOthers) return end(this.#wiring.refusal("none"));
+    reads.allow(options, end);
   }
 
   /** Called once for each applied entry that changed something. Returns how to stop. */
@@ -219,7 +224,7 @@ export class Replica implements PeerHandler {
       status: this.status,
       staleMs: this.staleMs(),
       diskFull: lane.full,
-      diskFailed: lane.failed,
+      diskFailure: this.#wiring.diskFailure,
       diskPendingMs: options.ports.log.oldestPendingMs(this.#wiring.nowMs()),
       diskStallMs: options.settings.diskStallMs,
       stopping: this.#stopping,

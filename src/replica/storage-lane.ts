@@ -63,10 +63,6 @@ export class StorageLane {
     return this.#lastSeq;
   }
 
-  get failed(): boolean {
-    return this.#failed;
-  }
-
   persist(effect: PersistEffect): void {
     const write: LogWrite = {
       hardState: effect.hardState,

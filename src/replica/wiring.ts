@@ -4,6 +4,7 @@
  * README.md.
  */
 
+import { RollcallError } from "../lib/errors.ts";
 import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
 import type { BootState, Entry, Index, Membership } from "../raft/types.ts";
@@ -37,6 +38,8 @@ export interface QueuedWrite {
 /** An `expire` that found no way in this time is proposed anew. */
 const expireWaitMs = 2000;
 
+const brokenDisk = "this member's disk failed";
+
 export class Wiring {
   readonly options: ReplicaOptions;
   readonly driver: RaftDriver;
@@ -60,6 +63,7 @@ export class Wiring {
   /** Unlike that of any process before this one, so that a late reply to it confirms nothing here. */
   readonly #processSeed: string;
   #readCount = 0;
+  #diskFailure: StorageFailure | null = null;
 
   constructor(options: ReplicaOptions) {
     const { image } = options.recovered;
@@ -91,6 +95,19 @@ export class Wiring {
     return this.core.leader === this.options.id;
   }
 
+  /** Why this member takes no part any more; null while it does. */
+  get diskFailure(): StorageFailure | null {
+    return this.#diskFailure;
+  }
+
+  /** For what only a member with a disk can do. */
+  refusal(outcome: "none" | "not_applied"): RollcallError {
+    return new RollcallError("unavailable", `${brokenDisk}; ask another member`, {
+      outcome,
+      retryAfterMs: 100,
+    });
+  }
+
   nowMs(): number {
     return this.options.ports.clock.monotonicMs();
   }
@@ -109,6 +126,7 @@ export class Wiring {
       idempotencyKey,
       by,
     };
+    if (this.#diskFailure !== null) return end({ kind: "error", error: this.refusal("not_applied") });
     const startedMs = this.nowMs();
     const isTaken = this.queue.add({
       envelope,
@@ -127,14 +145,14 @@ export class Wiring {
     this.options.ports.peers.setPeers(membership.members.filter((member) => member.id !== this.options.id));
   }
 
-  /** Ends everything that waits for something. */
-  closeWaiters(): void {
-    this.queue.close();
-    this.router.close();
+  /** Ends everything that waits for something. `why` becomes part of what is answered: "this member is stopping". */
+  closeWaiters(why: string): void {
+    this.queue.close(why);
+    this.router.close(why);
     this.proposals.close();
     this.appliedIndex.close();
     this.revision.close();
-    this.reads.close();
+    this.reads.close(why);
   }
 
   #makeApplier(registry: Registry, base: LogBase): Applier {
@@ -160,7 +178,7 @@ export class Wiring {
       send: (message) => peers.send(message),
       onWritten: (durationMs) => this.health.written(durationMs),
       onStored: (seq) => this.driver.enqueue({ kind: "stored", seq }),
-      onFailed: () => this.driver.enqueue({ kind: "storageFailed" }),
+      onFailed: (failure) => this.#diskFailed(failure),
     });
   }
 
@@ -278,7 +296,7 @@ export class Wiring {
       writtenIndex: this.applier.base.last.index,
       onSynced: (index) =>
         this.driver.enqueue({ kind: "compact", index, retainEntries: settings.retainEntries }),
-      onFailed: (failure) => this.#imageFailed(failure),
+      onFailed: (failure) => this.#diskFailed(failure),
     });
   }
 
@@ -300,7 +318,7 @@ export class Wiring {
       resumeImage: () => this.image.resume(),
       onFetchFailed: (meta) => this.driver.enqueue({ kind: "snapshotFailed", id: meta.id }),
       onSent: (to, snapshotId, ok) => this.driver.enqueue({ kind: "snapshotSent", to, id: snapshotId, ok }),
-      onStorageFailed: (failure) => this.#imageFailed(failure),
+      onStorageFailed: (failure) => this.#diskFailed(failure),
     });
   }
 
@@ -405,8 +423,13 @@ export class Wiring {
     this.lane.add({ seq: this.lane.lastSeq, entries: 0, run });
   }
 
-  #imageFailed(failure: StorageFailure): void {
-    if (failure.kind === "failed") this.driver.enqueue({ kind: "storageFailed" });
+  /** Whichever part of the folder it was: one that cannot be written, or read back, says what the others are worth. */
+  #diskFailed(failure: StorageFailure): void {
+    if (failure.kind === "full") return;
+    this.driver.enqueue({ kind: "storageFailed" });
+    if (this.#diskFailure !== null) return;
+    this.#diskFailure = failure;
+    this.closeWaiters(brokenDisk);
   }
 
   #raftEvent(event: RaftEvent): void {

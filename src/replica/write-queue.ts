@@ -97,11 +97,9 @@ export class WriteQueue {
     for (const write of over) endUnapplied(write, waitedInVain(write, nowMs, leaderKnown));
   }
 
-  /** Ends everything that waits: this member is stopping. */
-  close(): void {
-    const error = new RollcallError("unavailable", "this member is stopping; ask another member", {
-      retryAfterMs: 100,
-    });
+  /** Ends everything that waits. */
+  close(why: string): void {
+    const error = new RollcallError("unavailable", `${why}; ask another member`, { retryAfterMs: 100 });
     const writes = [...this.#urgent, ...this.#ordinary];
     this.#urgent = [];
     this.#ordinary = [];

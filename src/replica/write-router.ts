@@ -79,14 +79,10 @@ export class WriteRouter {
     }
   }
 
-  /** This member stops: whatever is under way may yet take effect. */
-  close(): void {
-    for (const write of this.#inflight) {
-      this.#end(write, {
-        kind: "error",
-        error: unknownOutcome(write, "this member stopped before it was answered"),
-      });
-    }
+  /** This member can bring nothing to its end any more: whatever is under way may yet take effect. */
+  close(why: string): void {
+    for (const write of this.#inflight)
+      this.#end(write, { kind: "error", error: unknownOutcome(write, why) });
   }
 
   /** A batch that another member forwarded here. */

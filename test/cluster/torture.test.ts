@@ -48,3 +48,13 @@ test.skipIf(!hasCompiler())("a disk that ignores syncs is found out", async () =
   expect(status, said).toBe(0);
   expect(said).not.toMatch(/ 0 lost/);
 });
+
+test.skipIf(!hasCompiler())(
+  "a member whose disk answers EIO says so, ends when told to, and comes back",
+  async () => {
+    const { status, said } = await torture("broken", 2);
+    expect(status, said).toBe(0);
+    expect(said).toMatch(/2 done, 2 noticed, 2 healed, 0 lost, 0 wrong/);
+    expect(said).not.toMatch(/status (?!0)/);
+  },
+);

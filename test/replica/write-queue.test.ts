@@ -122,7 +122,7 @@ test("a queue that closes ends everything in it as unavailable", () => {
   const queue = new WriteQueue(limits);
   const waiting = write(register("a"));
   queue.add(waiting);
-  queue.close();
+  queue.close("this member is stopping");
   expect(waiting.ends).toMatchObject([
     { kind: "error", error: { code: "unavailable", outcome: "not_applied" } },
   ]);

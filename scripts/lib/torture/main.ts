@@ -1,6 +1,7 @@
 // What ./scripts/torture runs.
 
 import { parseArgs } from "node:util";
+import { brokenDisks } from "./broken-disk-run.ts";
 import { injuriesOf } from "./injury-run.ts";
 import { kills, powerLosses, slowDisks, type Run } from "./runs.ts";
 import { detailsInWords, keepPiece, keptPieces, pieceOf, sumInWords } from "./tally.ts";
@@ -15,6 +16,7 @@ not noticed.
   power           the power goes, each fourth time at all members: of the files only what was synced survives (needs gcc)
   power-control   the same with a disk that ignores syncs: fails unless it finds a loss
   slow            the leader's disk becomes slow or hangs, so another member has to lead (needs gcc)
+  broken          one member's disk answers EIO: it must say so, promise nothing more, and be whole on a repaired one (needs gcc)
   injuries        flipped bits, cut, zeroed, deleted, exchanged and older files in one member's data folder
   injuries-here   the same with all members in this process, which is several times faster
 
@@ -41,6 +43,7 @@ const runs: Readonly<Record<string, Run>> = {
   power: (options) => powerLosses({ ...options, ignoreSyncs: false }),
   "power-control": (options) => powerLosses({ ...options, ignoreSyncs: true }),
   slow: slowDisks,
+  broken: brokenDisks,
   injuries: (options) => injuriesOf({ ...options, inThisProcess: false }),
   "injuries-here": (options) => injuriesOf({ ...options, inThisProcess: true }),
 };

@@ -1,15 +1,18 @@
 // Preloaded into a member, notes what each fsync has made durable: the file (inode and time of birth), its size and, of small files, which
 // are rewritten in place, the bytes. After a kill, power.ts takes away what was never synced, as a power loss would.
 // POWER_SHIM_DELAY names a file with the milliseconds that each fsync takes longer: a slow disk.
+// POWER_SHIM_FAIL names a file with what fails with EIO from now on: "sync" or "write", or nothing while it is empty or missing.
 // With POWER_SHIM_IGNORE set it is a disk that says that it has synced and has not: with it, the harness must find losses.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { small_file = 16384 };
@@ -35,8 +38,25 @@ static void delay(void) {
   close(fd);
 }
 
+// Reads go on, and so does whatever is no file, such as the log.
+static int fails(int fd, const char *what) {
+  const char *path = getenv("POWER_SHIM_FAIL");
+  struct stat about;
+  if (path == NULL || fstat(fd, &about) != 0 || S_ISREG(about.st_mode) == 0) return 0;
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[16] = {0};
+  ssize_t got = read(file, text, sizeof text - 1);
+  close(file);
+  return got > 0 && strcmp(text, what) == 0;
+}
+
 static int synced(int fd, const char *name) {
   delay();
+  if (fails(fd, "sync")) {
+    errno = EIO;
+    return -1;
+  }
   if (getenv("POWER_SHIM_IGNORE") != NULL) return 0;
   struct statx about;
   struct record note;
@@ -57,10 +77,35 @@ static int synced(int fd, const char *name) {
   int result = real(fd);
   if (result == 0 && is_file && journal() >= 0) {
     size_t length = 5 * sizeof(uint64_t) + (note.content ? (size_t)note.size : 0);
-    if (write(journal(), &note, length) != (ssize_t)length) abort();
+    // Not by write() below, which may be told to fail.
+    if (syscall(SYS_write, journal(), &note, length) != (ssize_t)length) abort();
   }
   return result;
 }
 
 int fsync(int fd) { return synced(fd, "fsync"); }
 int fdatasync(int fd) { return synced(fd, "fdatasync"); }
+
+ssize_t write(int fd, const void *bytes, size_t length) {
+  static ssize_t (*real)(int, const void *, size_t) = NULL;
+  if (real == NULL) real = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+  if (!fails(fd, "write")) return real(fd, bytes, length);
+  errno = EIO;
+  return -1;
+}
+
+static ssize_t written_at(int fd, const void *bytes, size_t length, off_t position) {
+  static ssize_t (*real)(int, const void *, size_t, off_t) = NULL;
+  if (real == NULL) real = (ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite64");
+  if (!fails(fd, "write")) return real(fd, bytes, length, position);
+  errno = EIO;
+  return -1;
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t position) {
+  return written_at(fd, bytes, length, position);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t length, off_t position) {
+  return written_at(fd, bytes, length, position);
+}

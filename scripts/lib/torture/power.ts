@@ -46,6 +46,24 @@ export class SlowDisk {
   }
 }
 
+/** Lets what a member asks of its disk fail with EIO. */
+export class BrokenDisk {
+  readonly #control: string;
+
+  constructor(dataFolder: string) {
+    this.#control = `${dataFolder}.fail`;
+  }
+
+  environment(): Record<string, string> {
+    return { POWER_SHIM_FAIL: this.#control };
+  }
+
+  /** What fails from now on; null for nothing. */
+  fails(what: "sync" | "write" | null): void {
+    fs.writeFileSync(this.#control, what ?? "");
+  }
+}
+
 export class PowerSupply {
   readonly #dataFolder: string;
   readonly #journal: string;
