@@ -25,7 +25,7 @@ const shells = new Set([
   "storage/state/level-stores.ts",
 ]);
 
-export async function measureCoverage<T>(run: () => T): Promise<T> {
+export async function measureCoverage<T>(run: () => Promise<T>): Promise<T> {
   const session = new Session();
   session.connect();
   const post = (method: string, params: object = {}): Promise<unknown> =>
@@ -34,7 +34,7 @@ export async function measureCoverage<T>(run: () => T): Promise<T> {
     });
   await post("Profiler.enable");
   await post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
-  const result = run();
+  const result = await run();
   const { result: scripts } = (await post(
     "Profiler.takePreciseCoverage",
   )) as Profiler.TakePreciseCoverageReturnType;

@@ -1,12 +1,14 @@
 // What ./scripts/simulate does: one seed in words, many seeds quietly, the mutants, or the coverage of a run.
 
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { optionsFor } from "../../test/simulation/options.ts";
-import { median, runSeeds, type Totals } from "../../test/simulation/run-seeds.ts";
-import { Simulation, type RunResult } from "../../test/simulation/simulation.ts";
+import { violationReport } from "../../test/simulation/report.ts";
+import { runSeedsInParallel } from "../../test/simulation/run-in-parallel.ts";
+import { median, runSeeds, type SeedRun, Totals } from "../../test/simulation/run-seeds.ts";
+import { Simulation } from "../../test/simulation/simulation.ts";
 import { measureCoverage } from "./simulate-coverage.ts";
 import { huntMutants, mutantSeedsMax } from "./simulate-mutants.ts";
-import { commitOf, ownCpuSeconds, replayCommand } from "./simulate-report.ts";
 
 const help = `Usage: ./scripts/simulate [options]
 
@@ -18,6 +20,7 @@ in every way that the seed has drawn, and checks every step. The same seed alway
   --seeds N      so many seeds (default 100), quietly
   --base S       the first of them (default: drawn)
   --minutes M    seeds until so much time has passed
+  --jobs J       in so many threads (default: one a core)
   --events N     at most so many events in a seed's safety phase
   --members N    so many members in every seed
   --no-faults    nothing goes wrong
@@ -35,6 +38,7 @@ const options = {
   seeds: { type: "string" },
   base: { type: "string" },
   minutes: { type: "string" },
+  jobs: { type: "string" },
   events: { type: "string" },
   members: { type: "string" },
   "no-faults": { type: "boolean" },
@@ -55,7 +59,7 @@ function numberOf(name: string, text: string, min: number): number {
 function readArguments() {
   const { values } = parseArgs({ options });
   const optional = (
-    name: "seed" | "seeds" | "base" | "minutes" | "events" | "members",
+    name: "seed" | "seeds" | "base" | "minutes" | "jobs" | "events" | "members",
     min: number,
   ): number | null => {
     const text = values[name];
@@ -69,6 +73,7 @@ function readArguments() {
     seeds: optional("seeds", 1),
     base: optional("base", 0),
     minutes: optional("minutes", 0.01),
+    jobs: Math.floor(optional("jobs", 1) ?? availableParallelism()),
     limits: {
       ...(eventsMax === null ? {} : { eventsMax }),
       ...(members === null ? {} : { members }),
@@ -89,36 +94,32 @@ function runOne(seed: number, { limits, trace }: Arguments): Totals {
     `\nseed ${seed}: ${events} events and ${faults} faults in ${(virtualMs / 1000).toFixed(1)} virtual seconds, ${elections} leaders, ${entries} committed entries, ` +
       `${hadMajority ? "" : "no majority of whole members in the end, "}trace ${traceHash}`,
   );
-  if (result.violation !== null) report(result);
-  return {
-    seeds: 1,
-    events,
-    faults,
-    violations: result.violation === null ? 0 : 1,
-    eventsOf: [events],
-    faultsOf: [faults],
-  };
+  if (result.violation !== null) console.log(`\n${violationReport(result, limits)}\n`);
+  const totals = new Totals();
+  totals.add(result);
+  return totals;
 }
 
-function runMany({ seeds, base, minutes, limits }: Arguments): Totals {
+async function runMany(
+  { seeds, base, minutes, limits }: Arguments,
+  run: (seedRun: SeedRun) => Totals | Promise<Totals>,
+): Promise<Totals> {
   const first = base ?? Math.floor(Math.random() * 1_000_000_000);
   const endMs = minutes === null ? Infinity : performance.now() + minutes * 60_000;
   const count = seeds ?? (minutes === null ? 100 : Infinity);
   let given = 0;
-  const next = (): number | null => (given < count && performance.now() < endMs ? first + given++ : null);
-  const totals = runSeeds(next, limits, report);
-  const cpuSeconds = ownCpuSeconds();
+  const totals = await run({
+    next: () => (given < count && performance.now() < endMs ? first + given++ : null),
+    limits,
+    onViolation: (result) => console.log(`\n${violationReport(result, limits)}\n`),
+  });
+  const { user, system } = process.cpuUsage();
+  const cpuMinutes = (user + system) / 60e6;
   console.log(
     `seeds from ${first}; median seed ${median(totals.eventsOf)} events, ${median(totals.faultsOf)} faults; ` +
-      `${(((totals.events / cpuSeconds) * 60) / 1e6).toFixed(2)} million events a CPU-minute`,
+      `${(totals.events / cpuMinutes / 1e6).toFixed(2)} million events a CPU-minute`,
   );
   return totals;
-}
-
-function report({ seed, violation }: RunResult): void {
-  console.log(
-    `\nVIOLATION in seed ${seed}, commit ${commitOf()}\n  ${violation?.checker}: ${violation?.message}\n  replay: ${replayCommand(seed, process.argv.slice(2))}\n`,
-  );
 }
 
 function printTotals({ seeds, events, faults, violations }: Totals): void {
@@ -137,11 +138,10 @@ async function main(): Promise<void> {
     });
   if (given.coverage === true) {
     const base = given.base ?? 1;
-    const run = (): Totals => runMany({ ...given, base });
-    return printTotals(await measureCoverage(run));
+    return printTotals(await measureCoverage(() => runMany({ ...given, base }, runSeeds)));
   }
   if (given.seed !== null) return printTotals(runOne(given.seed, given));
-  printTotals(runMany(given));
+  printTotals(await runMany(given, (seedRun) => runSeedsInParallel(given.jobs, seedRun)));
 }
 
 try {

@@ -3,42 +3,52 @@
 import { optionsFor, type OptionLimits } from "./options.ts";
 import { Simulation, type RunResult } from "./simulation.ts";
 
-export interface Totals {
-  seeds: number;
-  events: number;
-  faults: number;
-  violations: number;
-  /** Of every seed, for medians. */
-  readonly eventsOf: number[];
-  readonly faultsOf: number[];
+/** Of one run what is added up, and what is told when it failed. */
+export type SeedResult = Pick<RunResult, "seed" | "events" | "faults" | "violation">;
+
+export interface SeedRun {
+  /** The seed to run next; null when there are enough. */
+  readonly next: () => number | null;
+  readonly limits: OptionLimits;
+  readonly onViolation: (result: SeedResult) => void;
 }
 
-export function noTotals(): Totals {
-  return { seeds: 0, events: 0, faults: 0, violations: 0, eventsOf: [], faultsOf: [] };
+export class Totals {
+  seeds = 0;
+  events = 0;
+  faults = 0;
+  violations = 0;
+  /** Of every seed, for medians. */
+  readonly eventsOf: number[] = [];
+  readonly faultsOf: number[] = [];
+
+  add({ events, faults, violation }: SeedResult): void {
+    this.seeds += 1;
+    this.events += events;
+    this.faults += faults;
+    this.eventsOf.push(events);
+    this.faultsOf.push(faults);
+    if (violation !== null) this.violations += 1;
+  }
 }
 
 export function runSeed(seed: number, limits: OptionLimits = {}): RunResult {
   return new Simulation(optionsFor(seed, limits)).run();
 }
 
-/** Runs `next` seeds until it gives null. Refusals are errors, and many: their stacks would cost more than they tell. */
-export function runSeeds(
-  next: () => number | null,
-  limits: OptionLimits,
-  onViolation: (result: RunResult) => void,
-): Totals {
-  const totals = noTotals();
+/** Refusals are errors, and many: their stacks would cost more than they tell. */
+export function withoutStacks(): void {
   Error.stackTraceLimit = 0;
+}
+
+/** In this very thread, for what looks at it from inside; `runSeedsInParallel` is faster. */
+export function runSeeds({ next, limits, onViolation }: SeedRun): Totals {
+  const totals = new Totals();
+  withoutStacks();
   for (let seed = next(); seed !== null; seed = next()) {
     const result = runSeed(seed, limits);
-    totals.seeds += 1;
-    totals.events += result.events;
-    totals.faults += result.faults;
-    totals.eventsOf.push(result.events);
-    totals.faultsOf.push(result.faults);
-    if (result.violation === null) continue;
-    totals.violations += 1;
-    onViolation(result);
+    totals.add(result);
+    if (result.violation !== null) onViolation(result);
   }
   return totals;
 }

@@ -1,0 +1,62 @@
+/** Runs seeds in several threads at once, each of which takes the next seed when it is done with one. */
+
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import type { OptionLimits } from "./options.ts";
+import { type SeedResult, type SeedRun, Totals } from "./run-seeds.ts";
+
+/** A run makes much that is soon forgotten: with room for it, less of it is copied before it is. */
+const youngMegabytes = 48;
+
+/** With `jobs` threads. A seed whose thread breaks down counts as a violation, and the others go on. */
+export async function runSeedsInParallel(
+  jobs: number,
+  { next, limits, onViolation }: SeedRun,
+): Promise<Totals> {
+  const totals = new Totals();
+  const lane = async (): Promise<void> => {
+    const thread = new SeedThread(limits);
+    for (let seed = next(); seed !== null; seed = next()) {
+      const result = await thread.run(seed);
+      totals.add(result);
+      if (result.violation !== null) onViolation(result);
+    }
+    await thread.end();
+  };
+  await Promise.all(Array.from({ length: jobs }, lane));
+  return totals;
+}
+
+class SeedThread {
+  readonly #limits: OptionLimits;
+  #worker: Worker;
+
+  constructor(limits: OptionLimits) {
+    this.#limits = limits;
+    this.#worker = this.#start();
+  }
+
+  async run(seed: number): Promise<SeedResult> {
+    const answered = once(this.#worker, "message");
+    this.#worker.postMessage(seed);
+    try {
+      const [result] = (await answered) as [SeedResult];
+      return result;
+    } catch (error) {
+      this.#worker = this.#start();
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      return { seed, events: 0, faults: 0, violation: { checker: "broke down", message } };
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #start(): Worker {
+    return new Worker(new URL("seed-worker.ts", import.meta.url), {
+      workerData: this.#limits,
+      resourceLimits: { maxYoungGenerationSizeMb: youngMegabytes },
+    });
+  }
+}
