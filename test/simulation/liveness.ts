@@ -134,8 +134,7 @@ function leaderOf(core: readonly SimMember[]): SimMember | null {
 
 /** Any member of the core that is a voter takes a write. */
 function awaitWrites(world: LivenessWorld, core: readonly SimMember[]): void {
-  for (const member of core) {
-    if (member.core?.view.node.isRemoved === true || !isVoter(member)) continue;
+  for (const member of votersOf(world, core)) {
     let end: WriteEnd | null = null;
     const name = `liveness.${member.id}/0`;
     world.checkers.outcomes.begun(name, true);
@@ -162,24 +161,34 @@ function awaitWrites(world: LivenessWorld, core: readonly SimMember[]): void {
   }
 }
 
-function isVoter({ id, core }: SimMember): boolean {
-  const membership = core?.view.node.log.membership;
-  return membership !== undefined && membership.voters.includes(id);
+/**
+ * Who votes by what is committed. A member's own log does not tell: one that was removed while it was away learns that it is gone, goes
+ * quiet, and never gets the entry that says so; and a newcomer may not have heard yet that it is in.
+ */
+function votersOf(world: LivenessWorld, core: readonly SimMember[]): readonly SimMember[] {
+  const membership = world.checkers.committed.membership();
+  return core.filter(
+    ({ id, incarnation }) =>
+      membership?.voters.includes(id) === true &&
+      membership.members.some((member) => member.id === id && member.incarnation === incarnation),
+  );
 }
 
 function awaitAgreement(world: LivenessWorld, core: readonly SimMember[]): void {
-  const voters = core.filter(isVoter);
+  const { committed } = world.checkers;
   const isSettled = (member: SimMember): boolean => {
-    const log = member.core!.view.node.log;
-    return log.appliedIndex === log.lastIndex && log.lastIndex === world.checkers.committed.lastIndex;
+    // A process whose disk was about to fail may end, and be started again, as late as now.
+    if (member.core === null) return false;
+    const { log } = member.core.view.node;
+    return log.appliedIndex === log.lastIndex && log.lastIndex === committed.lastIndex;
   };
+  const durableIndexes = votersOf(world, core).map((member) => member.core?.view.node.log.durableIndex ?? 0);
   // Some runs let a single small append be under way at a time: whoever is far behind takes that long.
-  const last = Math.max(...voters.map((member) => member.core!.view.node.log.lastIndex));
-  const behind = last - Math.min(...voters.map((member) => member.core!.view.node.log.durableIndex));
+  const behind = committed.lastIndex - Math.min(...durableIndexes);
   const limit = limits.agreement + (behind * world.entryMs) / world.timeoutMs;
-  awaitThat(world, limit, "the core has applied everything", () => voters.every(isSettled));
+  awaitThat(world, limit, "the core has applied everything", () => votersOf(world, core).every(isSettled));
   if (world.isOver()) return;
-  for (const member of voters) world.checkers.state.compareAll(member, member.appliedIndex);
+  for (const member of votersOf(world, core)) world.checkers.state.compareAll(member, member.appliedIndex);
 }
 
 /** Clients stopped asking when the world was healed; what they had asked must have come to an end. */

@@ -34,4 +34,9 @@ export const knownSeeds: readonly KnownSeed[] = [
     eventsMax: 5000,
     cause: "members with an old membership refused a replaced member that it could not know",
   },
+  {
+    seed: 312014742,
+    eventsMax: 40_000,
+    cause: "the liveness check waited for a member that was removed while it was away",
+  },
 ];
