@@ -76,13 +76,31 @@ export const drained = z
   })
   .meta({ id: "Drained" });
 
-const failed = { code: z.enum(errorCodes), detail: z.string() };
+export const problem = z
+  .strictObject({
+    type: z.string().describe("A page about this kind of problem, at any member."),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(errorCodes),
+    detail: z.string(),
+    retryable: z.boolean(),
+    outcome: z.enum(["none", "not_applied", "unknown"]),
+    requestId: z.string(),
+    errors: z
+      .array(z.strictObject({ pointer: z.string(), detail: z.string() }))
+      .optional()
+      .describe("JSON pointers into the body, or names of parameters."),
+    currentRevision: z.int().optional(),
+    retryAfterMs: ms.optional(),
+  })
+  .meta({ id: "Problem" });
+
 export const renewalResults = z
   .strictObject({
     results: z.array(
       z.discriminatedUnion("ok", [
         z.strictObject({ ok: z.literal(true), expiresInMs: ms, incarnation: z.int() }),
-        z.strictObject({ ok: z.literal(false), ...failed }),
+        z.strictObject({ ok: z.literal(false), ...problem.pick({ code: true, detail: true }).shape }),
       ]),
     ),
     renewAfterMs,
@@ -98,8 +116,9 @@ export const batchResults = z
         renewed.extend(itemStatus).meta({ id: "BatchRenewed" }),
         changedInstance.extend(itemStatus).meta({ id: "BatchChanged" }),
         deregistered.extend(itemStatus).meta({ id: "BatchDeregistered" }),
-        z
-          .strictObject({ ...itemStatus, ...failed, currentRevision: z.int().optional() })
+        problem
+          .omit({ requestId: true, errors: true, retryAfterMs: true })
+          .extend(itemStatus)
           .meta({ id: "BatchFailed" }),
       ]),
     ),
@@ -226,25 +245,6 @@ export const compacted = z.strictObject({ index: z.int() }).meta({ id: "Compacte
 export const stateHash = z
   .strictObject({ member: memberId, appliedIndex: z.int(), revision, hash: z.string() })
   .meta({ id: "StateHash" });
-
-export const problem = z
-  .strictObject({
-    type: z.string().describe("A page about this kind of problem, at any member."),
-    title: z.string(),
-    status: z.int(),
-    code: z.enum(errorCodes),
-    detail: z.string(),
-    retryable: z.boolean(),
-    outcome: z.enum(["none", "not_applied", "unknown"]),
-    requestId: z.string(),
-    errors: z
-      .array(z.strictObject({ pointer: z.string(), detail: z.string() }))
-      .optional()
-      .describe("JSON pointers into the body, or names of parameters."),
-    currentRevision: z.int().optional(),
-    retryAfterMs: ms.optional(),
-  })
-  .meta({ id: "Problem" });
 
 const watchEventKinds = [
   z.strictObject({

@@ -5,7 +5,7 @@
  *   request
  *      │  1  door.ts      a request id and a place; or turned away, before anything more is read
  *      │  2  begin        metrics when it ends; after what its connection has asked before
- *      │  3  checkTarget  the address is a plain path
+ *      │  3  checkTarget  there is a Host, and the address is a plain path
  *      │  4  route        found in endpoints.ts, or 404, or 405 with Allow
  *      │  5  dispatch     the token; path and query, then the body, checked against the endpoint's schemas; the read level awaited
  *      │  6  handle       routes/*.ts: asks the member
@@ -44,6 +44,7 @@ export function createApp(options: AppOptions): express.Express {
   app.enable("strict routing");
 
   app.use(begin(options));
+  app.use(checkHost);
   app.use(checkTarget);
   for (const [path, endpoints] of endpointsByPath()) route(app, path, endpoints, options);
   app.use(nothingHere(options));
@@ -80,6 +81,13 @@ function cutOffAfter(ms: number, request: Request): void {
   const timer = setTimeout(() => request.socket.destroy(), ms);
   timer.unref();
   request.once("close", () => clearTimeout(timer));
+}
+
+/** RFC 9112, 3.2. */
+function checkHost(request: Request, _response: Response, next: NextFunction): void {
+  if (request.headers.host === undefined && request.httpVersion === "1.1")
+    throw invalidArgument([{ pointer: "Host", detail: "is missing from the headers" }]);
+  next();
 }
 
 /** Absolute addresses, as proxies get them, and `OPTIONS *` are not for us; an escape that cannot be decoded names nothing. */
@@ -129,7 +137,7 @@ function nothingHere({ server }: AppOptions) {
     // Before a member runs nobody can say more about /v1 than that.
     if (request.path === "/v1" || request.path.startsWith("/v1/")) servingApi(server);
     const path = request.path.length > 200 ? `${request.path.slice(0, 200)}…` : request.path;
-    throw new RollcallError("not_found", `There is nothing at ${path}. /openapi.json lists every path.`);
+    throw new RollcallError("not_found", `There is nothing at ${path}. /docs shows every call.`);
   };
 }
 

@@ -25,15 +25,18 @@ let opened = 0;
 
 const clientsIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
 
+export function nextRequestId(): string {
+  opened += 1;
+  return `${prefix}-${opened.toString(36)}`;
+}
+
 export function openExchange(request: IncomingMessage, response: ServerResponse, park: () => void): Exchange {
   const given = request.headers["rollcall-request-id"];
   const isRead = request.method === "GET" || request.method === "HEAD";
-  opened += 1;
   return {
     request,
     response,
-    requestId:
-      typeof given === "string" && clientsIdPattern.test(given) ? given : `${prefix}-${opened.toString(36)}`,
+    requestId: typeof given === "string" && clientsIdPattern.test(given) ? given : nextRequestId(),
     startedAtMs: performance.now(),
     route: "other",
     isRead,

@@ -5,7 +5,7 @@
  */
 
 import { createServer, type Server } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import type { AccessToken } from "../lib/access-token.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
@@ -19,6 +19,7 @@ import { openApiDocument } from "./openapi.ts";
 import { defaultPresenceLimits, type PresenceSessionsLimits } from "./presence/sessions.ts";
 import { Standstill } from "./given-up.ts";
 import { defaultPressureLimits, Pressure, type PressureLimits } from "./pressure.ts";
+import { refuseUnreadable, type UnreadableError } from "./unreadable.ts";
 import { defaultWatchLimits, type WatchLimits } from "./watch/hub.ts";
 
 export interface HttpTimeouts {
@@ -112,8 +113,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   });
   server.on("drop", () => metrics.connectionRefused());
   const application = createApp({ server: state, logger, requestMs: timeouts.requestMs });
-  server.on("request", createDoor({ server: state, admission, pressure, metrics, random, application }));
-  server.on("clientError", refuseUnreadable);
+  const door = createDoor({ server: state, admission, pressure, metrics, random, application });
+  server.on("request", door);
+  // An expectation that is not known is no reason to refuse (RFC 9110, 10.1.1); Node would, without saying why.
+  server.on("checkExpectation", door);
+  server.on("clientError", (error: UnreadableError, socket) => refuseUnreadable(state, error, socket));
   return {
     start: () => listen(server, options.listen),
     setMember: (member) => {
@@ -153,6 +157,8 @@ function newServer(timeouts: HttpTimeouts, connectionsMax: number): Server {
     keepAliveTimeout: timeouts.keepAliveMs,
     connectionsCheckingInterval: timeouts.checkEveryMs,
     maxHeaderSize: connectionLimits.headerBytesMax,
+    // The application asks for it (app.ts), so that its absence is answered as every other error is.
+    requireHostHeader: false,
     // Answers and events are small and wanted now.
     noDelay: true,
   });
@@ -189,40 +195,4 @@ function close(server: Server, endStreams: () => void, deadlineMs: number): Prom
     });
     endStreams();
   });
-}
-
-const unreadable: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
-};
-
-/** What cannot be parsed as HTTP never reaches the application, so the answer is written by hand. */
-function refuseUnreadable(
-  error: Error & { readonly code?: string; readonly bytesParsed?: number },
-  socket: Socket,
-): void {
-  // Part of an answer is on its way already: more would garble it.
-  if (!socket.writable || socket.bytesWritten > 0) {
-    socket.destroy();
-    return;
-  }
-  const statusLine = unreadable[error.code ?? ""] ?? "400 Bad Request";
-  const status = Number(statusLine.slice(0, 3));
-  const body = JSON.stringify({
-    type: "/errors/invalid_argument",
-    title: "The request is not valid",
-    status,
-    code: status === 431 ? "too_large" : "invalid_argument",
-    detail:
-      status === 408
-        ? "The request did not arrive in time."
-        : `The request is not HTTP that is read here: ${error.message}.`,
-    retryable: status === 408,
-    outcome: "not_applied",
-    requestId: "",
-  });
-  socket.end(
-    `HTTP/1.1 ${statusLine}\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

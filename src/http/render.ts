@@ -172,11 +172,16 @@ export function successJson(
 /** One failed operation of a batch: what the single call's problem would have said. */
 export function failureJson(failure: Failure): RenderedResult {
   const { code, detail, revision } = failure;
+  const { status, title, retryable } = problemKinds[code];
   return {
-    status: problemKinds[code].status,
+    status,
     body: {
+      type: `/errors/${code}`,
+      title,
       code,
       detail,
+      retryable,
+      outcome: "not_applied",
       ...(code === "precondition_failed" && revision !== null && { currentRevision: revision }),
     },
   };

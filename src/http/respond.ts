@@ -83,7 +83,10 @@ function cutOffUnlessTaken({ response }: Exchange): void {
 }
 
 /** As the member stands when the answer leaves it: a write's own revision is included. */
-export function commonHeaders(server: ServerState, exchange: Exchange): OutgoingHttpHeaders {
+export function commonHeaders(
+  server: ServerState,
+  exchange: Pick<Exchange, "requestId">,
+): OutgoingHttpHeaders {
   const member = server.api?.member;
   return {
     "Rollcall-Request-Id": exchange.requestId,

@@ -19,7 +19,7 @@ export function strict<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<S
   });
 }
 
-/** Text of `min` to `max` characters, counted as the registry counts them (UTF-16), without lone surrogates, which have no UTF-8. */
+/** Text of `min` to `max` characters, counted in code points as JSON Schema does, without lone surrogates, which have no UTF-8. */
 export function text(max: number, min = 1): z.ZodString {
   const rule = `must be a string of ${min}-${max} characters`;
   return z

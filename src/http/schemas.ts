@@ -97,7 +97,7 @@ export const renewal = strict({ incarnation: counter.optional(), status: status.
 export const renewals = strict({
   renewals: listOf(
     strict({ namespace: name.default("default"), service: name, id: name, incarnation: counter.optional() }),
-    1,
+    0,
     registryLimits.renewalsPerRequest,
   ),
 }).meta({ id: "Renewals" });
@@ -139,7 +139,7 @@ export const batch = strict({
             : "must be an object",
       },
     ),
-    1,
+    0,
     registryLimits.operationsPerBatch,
   ),
 }).meta({ id: "Batch" });

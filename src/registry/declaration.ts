@@ -5,6 +5,7 @@
  * raises commandVersion. The HTTP API judges the same earlier, and with the place of the mistake.
  */
 
+import { hasAtMost } from "../lib/characters.ts";
 import type { Patch } from "./commands.ts";
 import { instanceStatuses, registryLimits, type Declaration } from "./model.ts";
 import { compareText } from "./names.ts";
@@ -39,11 +40,11 @@ export function declarationFault(declared: Declaration): string | null {
       `metadata may have at most ${limits.metadataPairs} pairs`,
     ],
     [
-      !declared.metadata.every(([key]) => key.length <= limits.metadataKeyChars),
+      !declared.metadata.every(([key]) => hasAtMost(limits.metadataKeyChars, key)),
       tooLong("a metadata key", limits.metadataKeyChars),
     ],
     [
-      !declared.metadata.every(([, value]) => value.length <= limits.metadataValueChars),
+      !declared.metadata.every(([, value]) => hasAtMost(limits.metadataValueChars, value)),
       tooLong("a metadata value", limits.metadataValueChars),
     ],
     [!instanceStatuses.includes(declared.status), `status must be one of ${instanceStatuses.join(", ")}`],
@@ -60,7 +61,7 @@ export function tagRules(tags: readonly string[]): readonly Rule[] {
   const { tags: tagsMax, tagChars } = registryLimits;
   return [
     [tags.length > tagsMax, `tags may have at most ${tagsMax} items`],
-    [!tags.every((tag) => tag.length <= tagChars), tooLong("a tag", tagChars)],
+    [!tags.every((tag) => hasAtMost(tagChars, tag)), tooLong("a tag", tagChars)],
   ];
 }
 
@@ -77,11 +78,11 @@ export function tooLong(what: string, chars: number): string {
 }
 
 function isText(value: string, chars: number): boolean {
-  return value.length >= 1 && value.length <= chars;
+  return value !== "" && hasAtMost(chars, value);
 }
 
 function isOptional(value: string | null, chars: number): boolean {
-  return value === null || value.length <= chars;
+  return value === null || hasAtMost(chars, value);
 }
 
 /** Tags without repetition, metadata sorted by key with the last of equal keys: so that what is the same compares as the same. */

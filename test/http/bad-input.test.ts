@@ -397,6 +397,23 @@ test("the limits themselves are inside", async () => {
   expect((await ask("PUT", `${target}?timeoutMs=60000`, { body: smallest })).status).toBe(200);
 });
 
+test("lengths are those of characters, to the schemas and to the registry alike", async () => {
+  const { ask, member } = await serve();
+  const faces = (count: number): object => ({
+    host: "h",
+    port: 1,
+    version: "\u{1f600}".repeat(128),
+    tags: ["\u{1f600}".repeat(128)],
+    metadata: { ["\u{1f600}".repeat(128)]: "\u{1f600}".repeat(count) },
+    session: "\u{1f600}".repeat(64),
+  });
+  expect((await ask("PUT", path, { body: faces(1024) })).status).toBe(201);
+  const { status, json } = await ask("PUT", path, { body: faces(1025) });
+  expect(status).toBe(400);
+  expect(json.errors).toMatchObject([{ detail: /^must be a string of 0-1024 characters/ }]);
+  expect(member.submitted).toHaveLength(1);
+});
+
 test("all that is wrong is said at once, up to twenty things", async () => {
   const { ask } = await serve();
   const { json } = await ask("PUT", path, { body: { prot: 1, port: "x", weight: -1 } });

@@ -48,6 +48,27 @@ test("headers over their limits are refused", async () => {
   );
 });
 
+test("what never reaches the application is answered in the form of all others", async () => {
+  const { raw } = await serve();
+  const large = `X-Large: ${"x".repeat(connectionLimits.headerBytesMax)}\r\n`;
+  const cases: [request: string, status: number][] = [
+    ["NONSENSE\r\n\r\n", 400],
+    ["GET /v1/services HTTP/1.1\r\nConnection: close\r\n\r\n", 400],
+    [`GET /v1/services HTTP/1.1\r\nHost: x\r\n${large}\r\n`, 431],
+    ["GET /v1/services HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nConnection: close\r\n\r\n", 200],
+  ];
+  for (const [request, status] of cases) {
+    const [head = "", body = ""] = (await raw(request)).split("\r\n\r\n");
+    expect(head).toContain(`HTTP/1.1 ${status} `);
+    for (const name of ["Member", "Leader", "Term", "Revision", "Stale-Ms", "Request-Id"])
+      expect(head).toContain(`Rollcall-${name}: `);
+    if (status === 200) continue;
+    const problem = JSON.parse(body);
+    expect(head).toContain(`Rollcall-Request-Id: ${problem.requestId}`);
+    expect(problem).toMatchObject({ status, type: `/errors/${problem.code}`, retryable: false });
+  }
+});
+
 test("a body that is refused by its length does not hold the connection up", async () => {
   const { port, get } = await serve();
   const socket = connect({ host: "127.0.0.1", port });

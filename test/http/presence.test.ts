@@ -206,10 +206,17 @@ test("a stopping member lets go of its connections, and nobody becomes suspect b
 test("what is no presence is refused", async () => {
   const { ask } = await serve({ presenceLimits: { sessionsMax: 0 }, timeouts: { requestMs: 60 } });
   const line = JSON.stringify({ instances: [{ service: "web", id: "a", incarnation: 1 }] });
-  expect((await ask("POST", "/v1/presence", { raw: line })).status).toBe(415);
   expect((await ask("POST", "/v1/presence", { raw: `${line}\n`, headers: ndjson })).json.code).toBe(
     "overloaded",
   );
+  for (const type of ["text/plain", "application/x-www-form-urlencoded"])
+    expect((await ask("POST", "/v1/presence", { raw: line, headers: { "Content-Type": type } })).status).toBe(
+      415,
+    );
+  for (const type of ["application/jsonl", "application/ndjson", "Application/JSON; charset=utf-8"]) {
+    const headers = { "Content-Type": type };
+    expect((await ask("POST", "/v1/presence", { raw: `${line}\n`, headers })).json.code).toBe("overloaded");
+  }
   const { ask: again } = await serve({ timeouts: { requestMs: 60 } });
   const cases: [raw: string, status: number][] = [
     ["nonsense\n", 400],

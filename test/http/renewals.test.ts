@@ -55,7 +55,7 @@ test("many renewals give one result each, in order, and the pace of the shortest
   expect(json.renewAfterMs).toBeLessThanOrEqual(2_000);
 });
 
-test("ten thousand renewals are taken at once, one more is not", async () => {
+test("from none to ten thousand renewals are taken at once, one more is not", async () => {
   const { ask, register } = await serve();
   await register("a1");
   const many = (count: number) => ({
@@ -63,6 +63,8 @@ test("ten thousand renewals are taken at once, one more is not", async () => {
   });
   const taken = await ask("POST", "/v1/renewals", { body: many(10_000) });
   expect([taken.status, taken.json.results.length]).toEqual([200, 10_000]);
+  const none = await ask("POST", "/v1/renewals", { body: many(0) });
+  expect([none.status, none.json.results]).toEqual([200, []]);
   const refused = await ask("POST", "/v1/renewals", { body: many(10_001) });
   expect([refused.status, refused.json.errors[0].pointer]).toEqual([400, "/renewals"]);
 });

@@ -78,9 +78,15 @@ export const attachPresence: MemberEndpoint = write({
   },
 });
 
+/**
+ * JSON lines have no registered type, so clients name them in several ways. None at all is refused: a page in a browser could send that to
+ * a member on its own machine without asking first, and end somebody's presence.
+ */
+const lineTypes: readonly string[] = [ndjson, "application/ndjson", "application/jsonl", "application/json"];
+
 function checkMediaType({ request }: Exchange): void {
   const given = request.headers["content-type"] ?? "";
-  if (given.split(";", 1)[0]?.trim().toLowerCase() === ndjson) return;
+  if (lineTypes.includes(given.split(";", 1)[0]?.trim().toLowerCase() ?? "")) return;
   throw new RollcallError(
     "unsupported_media_type",
     `Lines come as ${ndjson}; Content-Type was ${JSON.stringify(given)}.`,

@@ -2,6 +2,7 @@
  * The operator's layer: set, cleared, or ended by its time. It says nothing about whether the instance is alive.
  */
 
+import { hasAtMost } from "../../lib/characters.ts";
 import type { CommandResult, SetOverride } from "../commands.ts";
 import {
   canonicalTags,
@@ -55,7 +56,7 @@ function layerFault(layer: Layer): string | null {
   return firstBroken([
     [layer.weight !== null && !isWhole(layer.weight, 0, weightMax), weightRule],
     ...tagRules(layer.tags ?? []),
-    [layer.reason.length > reasonChars, tooLong("reason", reasonChars)],
+    [!hasAtMost(reasonChars, layer.reason), tooLong("reason", reasonChars)],
     [
       layer.endsInMs !== null && !isWhole(layer.endsInMs, 1, overrideEndsInMsMax),
       `endsInMs must be a whole number from 1 to ${overrideEndsInMsMax}`,

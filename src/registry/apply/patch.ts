@@ -2,6 +2,7 @@
  * Patch: changes what a client declared, by whomever. It keeps the incarnation, and is no sign of life: an operator may be its author.
  */
 
+import { hasAtMost } from "../../lib/characters.ts";
 import type { CommandResult, Patch } from "../commands.ts";
 import { declarationFault, isSameDeclaration, patchedDeclaration, tooLong } from "../declaration.ts";
 import { registryLimits, type Declaration } from "../model.ts";
@@ -18,7 +19,7 @@ export function applyPatch(applying: Applying, command: Patch, source: Source): 
   if (refused !== null) return refused;
 
   const { reason } = command;
-  if (reason !== undefined && reason.length > registryLimits.reasonChars) {
+  if (reason !== undefined && !hasAtMost(registryLimits.reasonChars, reason)) {
     return failure("invalid_argument", tooLong("reason", registryLimits.reasonChars));
   }
   const { declared } = registration.instance;

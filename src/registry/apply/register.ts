@@ -2,6 +2,7 @@
  * Register: the same body from the same session only renews; everything else is a new registration with a new incarnation.
  */
 
+import { hasAtMost } from "../../lib/characters.ts";
 import type { CommandResult, Failure, Register } from "../commands.ts";
 import { canonicalDeclaration, declarationFault, isSameDeclaration, tooLong } from "../declaration.ts";
 import { registryLimits, type Declaration } from "../model.ts";
@@ -33,7 +34,7 @@ function checkForm(command: Register): Failure | null {
   ] as const;
   const broken = parts.find(([, name]) => !isName(name));
   if (broken !== undefined) return failure("invalid_argument", `${broken[0]} must be ${nameRule}`);
-  if (command.session !== null && command.session.length > registryLimits.sessionChars) {
+  if (command.session !== null && !hasAtMost(registryLimits.sessionChars, command.session)) {
     return failure("invalid_argument", tooLong("session", registryLimits.sessionChars));
   }
   const fault = declarationFault(command.declared);
