@@ -14,7 +14,7 @@ import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
 import { RegistryState } from "./state.ts";
 
-const kinds = [
+const kindNames = [
   "meta",
   "service",
   "instance",
@@ -24,7 +24,8 @@ const kinds = [
   "idempotency",
   "override",
 ] as const;
-type Kind = (typeof kinds)[number];
+type Kind = (typeof kindNames)[number];
+const kinds: ReadonlySet<Kind> = new Set(kindNames);
 
 /** A record's key without its kind, and its value. */
 interface Loaded {
@@ -37,7 +38,7 @@ type ByKind = Readonly<Record<Kind, Loaded[]>>;
 export function loadState(records: Iterable<StateRecord>): RegistryState {
   const state = new RegistryState();
   const byKind = sortByKind(records);
-  if (kinds.every((kind) => byKind[kind].length === 0)) return state;
+  if (kindNames.every((kind) => byKind[kind].length === 0)) return state;
   loadCounters(state, byKind.meta);
   // Services first, because everything else belongs to one; leases before those who hold them.
   loadServices(state, byKind.service);
@@ -65,11 +66,14 @@ function sortByKind(records: Iterable<StateRecord>): ByKind {
   for (const [key, value] of records) {
     const slash = key.indexOf("/");
     const kind = slash < 0 ? key : key.slice(0, slash);
-    const known = kinds.find((name) => name === kind);
-    if (known === undefined) throw broken(key, "its kind is unknown; a newer release may have written it");
-    byKind[known].push({ rest: slash < 0 ? "" : key.slice(slash + 1), value });
+    if (!isKind(kind)) throw broken(key, "its kind is unknown; a newer release may have written it");
+    byKind[kind].push({ rest: slash < 0 ? "" : key.slice(slash + 1), value });
   }
   return byKind;
+}
+
+function isKind(text: string): text is Kind {
+  return (kinds as ReadonlySet<string>).has(text);
 }
 
 function loadCounters(state: RegistryState, loaded: readonly Loaded[]): void {

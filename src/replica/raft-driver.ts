@@ -87,10 +87,7 @@ export class RaftDriver {
   wake(): void {
     if (this.#turnScheduled || this.#stopped) return;
     this.#turnScheduled = true;
-    this.#scheduler.soon(() => {
-      this.#turnScheduled = false;
-      this.#turn();
-    });
+    this.#scheduler.soon(this.#turn);
   }
 
   /** Runs a task in the next turn, where it may call `step`. */
@@ -101,8 +98,7 @@ export class RaftDriver {
 
   /** Steps one input at once. Only from within a turn. */
   step(input: TimelessInput): void {
-    const times = { nowMs: this.#nowMs, unreadSinceMs: this.#previousTurnMs };
-    this.core.step({ ...input, ...times } as Input);
+    this.core.step({ ...input, nowMs: this.#nowMs, unreadSinceMs: this.#previousTurnMs } as Input);
   }
 
   stop(): void {
@@ -110,7 +106,8 @@ export class RaftDriver {
     this.#mailbox = [];
   }
 
-  #turn(): void {
+  readonly #turn = (): void => {
+    this.#turnScheduled = false;
     if (this.#stopped) return;
     try {
       this.#previousTurnMs = this.#nowMs;
@@ -128,7 +125,7 @@ export class RaftDriver {
       this.stop();
       this.#handlers.fatal(error);
     }
-  }
+  };
 
   /** Carrying out one effect may make others: an applied entry frees the next page. */
   #carryOutEffects(): void {

@@ -98,7 +98,7 @@ export class Reads {
 
   tick(nowMs: number): void {
     this.#endStart(nowMs);
-    this.#gathering = this.#withoutOutlived(this.#gathering, nowMs);
+    if (this.#gathering.length > 0) this.#gathering = this.#withoutOutlived(this.#gathering, nowMs);
     for (const [context, reads] of this.#asked) {
       const left = this.#withoutOutlived(reads, nowMs);
       if (left.length === 0) this.#asked.delete(context);

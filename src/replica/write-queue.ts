@@ -89,6 +89,7 @@ export class WriteQueue {
 
   /** Ends what has outlived its time. `leaderKnown` decides what its client is told. */
   expire(nowMs: number, leaderKnown: boolean): void {
+    if (this.length === 0) return;
     const isOver = (write: PendingWrite): boolean => write.deadlineMs <= nowMs;
     const over = [...this.#urgent.filter(isOver), ...this.#ordinary.filter(isOver)];
     if (over.length === 0) return;

@@ -5,7 +5,7 @@
  * whole, which leaves old values that are right in themselves: the sum over all records does.
  */
 
-import { checksum } from "../checksum.ts";
+import { checksum, checksumOf } from "../checksum.ts";
 import { decode, encode } from "../msgpack.ts";
 import type { StoredRecord } from "./record-store.ts";
 
@@ -28,8 +28,8 @@ export function encodeRecord(
 /** The checksum that a stored record has, or null when it is not the right one. */
 export function verifiedSum([key, bytes]: StoredRecord): number | null {
   if (bytes.length < valueHeaderBytes) return null;
-  const stored = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
-  return stored === checksum(key, bytes.subarray(valueHeaderBytes)) ? stored : null;
+  const stored = (bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24)) >>> 0;
+  return stored === checksumOf(bytes, valueHeaderBytes, bytes.length, checksum(key)) ? stored : null;
 }
 
 /** The value of a record whose checksum was verified. */

@@ -5,7 +5,7 @@
  * earlier use of the same blocks is noticed even though its own checksum is right.
  */
 
-import { checksum } from "../checksum.ts";
+import { checksumOf } from "../checksum.ts";
 
 /** length u32, checksum u32, type u8, chain u32; little-endian, the body follows. */
 export const recordHeaderBytes = 13;
@@ -34,7 +34,7 @@ export function writeRecord(
   target.writeUInt8(type, position + 8);
   target.writeUInt32LE(chain, position + 9);
   target.set(body, position + recordHeaderBytes);
-  const sum = sumOf(target.subarray(position, position + recordHeaderBytes + body.length));
+  const sum = sumOf(target, position, position + recordHeaderBytes + body.length);
   target.writeUInt32LE(sum, position + 4);
   return sum;
 }
@@ -44,19 +44,18 @@ export function readRecord(segment: Buffer, position: number): RawRecord | null 
   if (position + recordHeaderBytes > segment.length) return null;
   const end = position + recordHeaderBytes + segment.readUInt32LE(position);
   if (end > segment.length) return null;
-  const bytes = segment.subarray(position, end);
-  const sum = bytes.readUInt32LE(4);
-  if (sum !== sumOf(bytes)) return null;
+  const sum = segment.readUInt32LE(position + 4);
+  if (sum !== sumOf(segment, position, end)) return null;
   return {
-    type: bytes.readUInt8(8),
-    chain: bytes.readUInt32LE(9),
+    type: segment.readUInt8(position + 8),
+    chain: segment.readUInt32LE(position + 9),
     checksum: sum,
-    body: bytes.subarray(recordHeaderBytes),
+    body: segment.subarray(position + recordHeaderBytes, end),
     end,
   };
 }
 
 /** Over everything but the checksum itself. */
-function sumOf(bytes: Buffer): number {
-  return checksum(bytes.subarray(0, 4), bytes.subarray(8));
+function sumOf(bytes: Buffer, start: number, end: number): number {
+  return checksumOf(bytes, start + 8, end, checksumOf(bytes, start, start + 4));
 }

@@ -42,7 +42,7 @@ export const storageMutants: readonly Mutant[] = [
     name: "checksums are not looked at",
     catalogue: "B76",
     file: "storage/wal/record.ts",
-    find: `if (sum !== sumOf(bytes)) return null;`,
+    find: `if (sum !== sumOf(segment, position, end)) return null;`,
     replace: ``,
   },
   {
