@@ -15,6 +15,9 @@ export class VirtualTime {
   #order = 0;
   /** A binary heap, earliest first. */
   readonly #heap: Task[] = [];
+  /** What is due at once, in order of asking: most of all tasks, and they need no heap. Those before `#soonStart` were run. */
+  #soon: Task[] = [];
+  #soonStart = 0;
 
   get nowMs(): number {
     return this.#nowMs;
@@ -33,13 +36,15 @@ export class VirtualTime {
 
   /** As `after`, for what is never taken back. */
   plan(delayMs: number, run: () => void): void {
-    this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run });
+    const task = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run };
+    if (task.atMs === this.#nowMs) this.#soon.push(task);
+    else this.#push(task);
   }
 
   /** Runs the next task, moving time to it. False when nothing is planned. */
   step(): boolean {
-    const task = this.#pop();
-    if (task === null) return false;
+    const task = this.#take();
+    if (task === undefined) return false;
     this.#nowMs = task.atMs;
     task.run();
     return true;
@@ -49,7 +54,7 @@ export class VirtualTime {
   runUntil(isTrue: () => boolean, limitMs: number, what: string): void {
     const endMs = this.#nowMs + limitMs;
     while (!isTrue()) {
-      const next = this.#heap[0];
+      const next = this.#next();
       if (next === undefined || next.atMs > endMs)
         throw new Error(`after ${limitMs} ms of virtual time still not: ${what}`);
       this.step();
@@ -59,9 +64,25 @@ export class VirtualTime {
   /** Lets `ms` of virtual time pass. */
   runFor(ms: number): void {
     const endMs = this.#nowMs + ms;
-    for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0])
-      this.step();
+    for (let next = this.#next(); next !== undefined && next.atMs <= endMs; next = this.#next()) this.step();
     this.#nowMs = endMs;
+  }
+
+  #next(): Task | undefined {
+    const soon = this.#soon[this.#soonStart];
+    const later = this.#heap[0];
+    return soon !== undefined && (later === undefined || isBefore(soon, later)) ? soon : later;
+  }
+
+  #take(): Task | undefined {
+    const task = this.#next();
+    if (task === undefined || task !== this.#soon[this.#soonStart]) return this.#pop();
+    this.#soonStart += 1;
+    if (this.#soonStart === this.#soon.length) {
+      this.#soon = [];
+      this.#soonStart = 0;
+    }
+    return task;
   }
 
   #push(task: Task): void {
@@ -76,11 +97,11 @@ export class VirtualTime {
     heap[position] = task;
   }
 
-  #pop(): Task | null {
+  #pop(): Task | undefined {
     const heap = this.#heap;
     const first = heap[0];
     const last = heap.pop();
-    if (first === undefined || last === undefined) return null;
+    if (last === undefined) return undefined;
     if (heap.length > 0) this.#sink(last);
     return first;
   }

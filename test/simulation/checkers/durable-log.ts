@@ -13,7 +13,7 @@ import {
   segmentNumber,
   segmentPath,
 } from "../../../src/storage/wal/contents.ts";
-import { readRecord, recordHeaderBytes } from "../../../src/storage/wal/record.ts";
+import { type RawRecord, readRecord } from "../../../src/storage/wal/record.ts";
 import type { Folder } from "../world/folder.ts";
 import type { Inode } from "../world/inode.ts";
 
@@ -128,7 +128,7 @@ export class DurableLog implements Holdings {
     const bytes = this.#inode?.durable;
     const record = bytes === undefined ? null : readRecord(bytes, 0);
     if (bytes === undefined || record === null || record.type !== recordTypes.segment) return false;
-    if (!isWholeGroup(bytes, record.end)) return false;
+    if (readGroup(bytes, record.end) === null) return false;
     const header = decodeSegmentHeader(record);
     this.#hardState = header.hardState;
     this.#cutAfter(header.end.index);
@@ -145,20 +145,15 @@ export class DurableLog implements Holdings {
   #readGroups(): void {
     const bytes = this.#inode?.durable;
     if (bytes === undefined) return;
-    while (isWholeGroup(bytes, this.#position)) {
-      const group = readRecord(bytes, this.#position)!;
-      const header = decodeGroupHeader(group);
-      const end = group.end + header.bytes;
-      for (let next = group.end; next < end;) {
-        const record = readRecord(bytes, next)!;
-        this.#take(decodeLogRecord(record), record.body);
-        next = record.end;
-      }
+    for (;;) {
+      const group = readGroup(bytes, this.#position);
+      if (group === null) return;
+      for (const record of group.records) this.#take(decodeLogRecord(record), record.body);
       // The segment's header and its first group are one write.
       this.#groupStart = this.#isFirstGroup ? 0 : this.#position;
       this.#isFirstGroup = false;
-      this.#groupNumber = header.number;
-      this.#position = end;
+      this.#groupNumber = group.number;
+      this.#position = group.end;
     }
   }
 
@@ -193,17 +188,22 @@ export class DurableLog implements Holdings {
   }
 }
 
-/** Whether a group begins at `position` and all its records are there. */
-function isWholeGroup(bytes: Buffer, position: number): boolean {
-  if (position + recordHeaderBytes > bytes.length) return false;
-  const record = readRecord(bytes, position);
-  if (record === null || record.type !== recordTypes.group) return false;
-  const end = record.end + decodeGroupHeader(record).bytes;
-  if (end > bytes.length) return false;
-  for (let next = record.end; next < end;) {
-    const inner = readRecord(bytes, next);
-    if (inner === null) return false;
-    next = inner.end;
+/** The group that begins at `position`; null unless all of its records are there. */
+function readGroup(
+  bytes: Buffer,
+  position: number,
+): { readonly number: number; readonly records: readonly RawRecord[]; readonly end: number } | null {
+  const head = readRecord(bytes, position);
+  if (head === null || head.type !== recordTypes.group) return null;
+  const header = decodeGroupHeader(head);
+  const end = head.end + header.bytes;
+  if (end > bytes.length) return null;
+  const records: RawRecord[] = [];
+  for (let next = head.end; next < end;) {
+    const record = readRecord(bytes, next);
+    if (record === null) return null;
+    records.push(record);
+    next = record.end;
   }
-  return true;
+  return { number: header.number, records, end };
 }

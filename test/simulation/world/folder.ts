@@ -85,8 +85,9 @@ function folderOf(path: string): string {
 }
 
 function namesIn(paths: Iterable<string>, folder: string): string[] {
-  return [...paths]
-    .filter((path) => folderOf(path) === folder)
-    .map((path) => path.slice(path.lastIndexOf("/") + 1))
-    .sort();
+  const start = folder === "" ? 0 : folder.length + 1;
+  const names: string[] = [];
+  for (const path of paths)
+    if (path.lastIndexOf("/") === start - 1 && path.startsWith(folder)) names.push(path.slice(start));
+  return names.sort();
 }

@@ -69,10 +69,13 @@ export class SimProcess implements Clock, Scheduler {
   }
 
   every(ms: number, task: () => void): void {
-    this.after(ms, () => {
+    const plan = (): void => this.#time.plan(ms / this.#rate, once);
+    const repeat = (): void => {
       task();
-      this.every(ms, task);
-    });
+      plan();
+    };
+    const once = (): void => this.run(repeat);
+    plan();
   }
 
   /** Does something in this process now, or once it goes on. */
