@@ -137,7 +137,7 @@ export type RaftEvent =
   | { readonly kind: "roleChanged"; readonly role: Role; readonly term: Term; readonly reason: string }
   | { readonly kind: "leaderChanged"; readonly leader: NodeId | null; readonly term: Term }
   | { readonly kind: "votedFor"; readonly candidate: NodeId; readonly term: Term }
-  | { readonly kind: "membershipChanged"; readonly membership: Membership; readonly index: Index }
+  | { readonly kind: "membershipChanged"; readonly membership: Membership; readonly at: EntryId }
   | { readonly kind: "truncated"; readonly after: Index; readonly dropped: number }
   | { readonly kind: "transferStarted"; readonly to: NodeId }
   | { readonly kind: "transferAborted"; readonly to: NodeId; readonly reason: string }

@@ -78,6 +78,15 @@ export class RaftLog {
     return this.#memberships.latest.index;
   }
 
+  /**
+   * Where the membership in force stands, to be compared with that of another log: whoever's is later knows more (`isAtLeast`). Once its entry
+   * is compacted the base's term stands for its own: both are committed, and no later membership has an earlier term.
+   */
+  get membershipId(): EntryId {
+    const index = this.membershipIndex;
+    return { term: this.termAt(index) ?? this.#base.last.term, index };
+  }
+
   /** The newest membership that is known to be committed, and every one after it: any of them may turn out to be the one that stays. */
   get possibleMemberships(): readonly Membership[] {
     return this.#memberships.since(this.#commitIndex);

@@ -269,11 +269,12 @@ export class RaftNode {
   }
 
   #changingMembership(change: () => void): void {
-    const before = this.log.membershipIndex;
+    const before = this.log.membership;
     change();
-    const { membership, membershipIndex } = this.log;
-    if (membershipIndex === before) return;
+    // Not by its index: what a new leader cuts off and what it brings may stand at the same one.
+    const { membership, membershipId } = this.log;
+    if (membership === before) return;
     this.#wasMember ||= this.#isIn(membership);
-    this.event({ kind: "membershipChanged", membership, index: membershipIndex });
+    this.event({ kind: "membershipChanged", membership, at: membershipId });
   }
 }

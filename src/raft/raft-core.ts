@@ -336,6 +336,11 @@ export class RaftCore implements Transitions {
     return this.#node.log.termAt(index);
   }
 
+  /** Where the membership in force stands in the log. */
+  get membershipId(): EntryId {
+    return this.#node.log.membershipId;
+  }
+
   entryAt(index: Index): Entry | undefined {
     return this.#node.log.entryAt(index);
   }

@@ -56,7 +56,7 @@ export class LogEvents implements ReplicaObserver {
       case "membershipChanged": {
         const { voters, outgoing, learners } = event.membership;
         const joint = outgoing.length === 0 ? {} : { outgoing };
-        return log.info({ voters, ...joint, learners, index: event.index }, "membership changed");
+        return log.info({ voters, ...joint, learners, index: event.at.index }, "membership changed");
       }
       case "truncated":
         return log.info(

@@ -11,6 +11,7 @@ import type { MembershipChange, RejectReason } from "../raft/io.ts";
 import type {
   BootState,
   Entry,
+  EntryId,
   HardState,
   Index,
   Member,
@@ -171,8 +172,11 @@ export type PeerOutcome =
 export interface PeerNetwork {
   send(message: Message): void;
   request(to: NodeId, request: PeerRequest, timeoutMs: number, done: (outcome: PeerOutcome) => void): void;
-  /** Who the peers are now, by the membership in force: connections to others end. */
-  setPeers(members: readonly Member[]): void;
+  /**
+   * Who the peers are now, by the membership in force, and where in the log that stands: connections to others end. Two members that differ
+   * over an incarnation go by the later of their two memberships.
+   */
+  setPeers(members: readonly Member[], at: EntryId): void;
   /** Pulls a snapshot from `from` in chunks, with retries and resumption; `done(null)` after the last chunk was taken by `onChunk`. */
   fetchSnapshot(
     from: NodeId,

@@ -41,7 +41,7 @@ export class Replica implements PeerHandler {
 
   /** Takes part from now on: peers are dialled, and the next ticks may start an election. */
   start(): void {
-    this.#wiring.followMembership(this.status.membership);
+    this.#wiring.followMembership(this.status.membership, this.#wiring.core.membershipId);
     this.#wiring.driver.wake();
   }
 

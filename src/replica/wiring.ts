@@ -7,7 +7,7 @@
 import { RollcallError } from "../lib/errors.ts";
 import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
-import type { BootState, Entry, Index, Membership } from "../raft/types.ts";
+import type { BootState, Entry, EntryId, Index, Membership } from "../raft/types.ts";
 import type { Command, RegistryEvent } from "../registry/commands.ts";
 import { Registry } from "../registry/registry.ts";
 import { Admin } from "./admin.ts";
@@ -140,9 +140,10 @@ export class Wiring {
     if (isTaken) this.driver.wake();
   }
 
-  /** Dials whoever belongs to the cluster now. */
-  followMembership(membership: Membership): void {
-    this.options.ports.peers.setPeers(membership.members.filter((member) => member.id !== this.options.id));
+  /** Dials whoever belongs to the cluster now, by the membership that stands there in the log. */
+  followMembership(membership: Membership, at: EntryId): void {
+    const others = membership.members.filter((member) => member.id !== this.options.id);
+    this.options.ports.peers.setPeers(others, at);
   }
 
   /** Ends everything that waits for something. `why` becomes part of what is answered: "this member is stopping". */
@@ -434,7 +435,7 @@ export class Wiring {
 
   #raftEvent(event: RaftEvent): void {
     this.options.observer.raft(event);
-    if (event.kind === "membershipChanged") this.followMembership(event.membership);
+    if (event.kind === "membershipChanged") this.followMembership(event.membership, event.at);
     if (event.kind === "leaderChanged" && event.leader !== null) this.driver.wake();
   }
 

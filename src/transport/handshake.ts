@@ -5,7 +5,8 @@
  */
 
 import type { IncomingHttpHeaders } from "node:http";
-import type { NodeId } from "../raft/types.ts";
+import { isAtLeast } from "../raft/entry.ts";
+import type { EntryId, NodeId } from "../raft/types.ts";
 
 /** The protocol versions that a build speaks; two members use the highest that both do. */
 export interface ProtocolRange {
@@ -22,6 +23,8 @@ export interface Identity {
   readonly incarnation: string;
   /** Null while it belongs to no cluster. */
   readonly clusterId: string | null;
+  /** Where in its log the membership stands that it goes by; `noEntry` before it knows any. */
+  readonly membershipAt: EntryId;
   /** Version of the build, for people and for `connection()`. */
   readonly version: string;
   readonly protocol: ProtocolRange;
@@ -41,6 +44,7 @@ export const headerNames = {
   fromIncarnation: "rollcall-from-incarnation",
   to: "rollcall-to",
   toIncarnation: "rollcall-to-incarnation",
+  membership: "rollcall-membership",
   version: "rollcall-version",
   nonce: "rollcall-nonce",
   proof: "rollcall-proof",
@@ -57,6 +61,7 @@ export function handshakeHeaders(handshake: Handshake): Record<string, string> {
     [headerNames.fromIncarnation]: handshake.incarnation,
     [headerNames.to]: handshake.toId,
     [headerNames.toIncarnation]: handshake.toIncarnation ?? none,
+    [headerNames.membership]: `${handshake.membershipAt.term}-${handshake.membershipAt.index}`,
     [headerNames.version]: handshake.version,
   };
 }
@@ -64,6 +69,8 @@ export function handshakeHeaders(handshake: Handshake): Record<string, string> {
 /** Null when a header is missing or malformed: whoever sent this is no member. */
 export function readHandshake(headers: IncomingHttpHeaders): Handshake | null {
   const protocol = /^(\d{1,6})-(\d{1,6})$/.exec(readWord(headers, headerNames.protocol) ?? "");
+  // As many digits as surely make a safe integer.
+  const membership = /^(\d{1,15})-(\d{1,15})$/.exec(readWord(headers, headerNames.membership) ?? "");
   const clusterId = readWord(headers, headerNames.cluster);
   const id = readWord(headers, headerNames.from);
   const incarnation = readWord(headers, headerNames.fromIncarnation);
@@ -72,6 +79,7 @@ export function readHandshake(headers: IncomingHttpHeaders): Handshake | null {
   const version = readWord(headers, headerNames.version);
   if (
     protocol === null ||
+    membership === null ||
     clusterId === null ||
     id === null ||
     incarnation === null ||
@@ -84,6 +92,7 @@ export function readHandshake(headers: IncomingHttpHeaders): Handshake | null {
   return {
     protocol: { min: Number(protocol[1]), max: Number(protocol[2]) },
     clusterId: clusterId === none ? null : clusterId,
+    membershipAt: { term: Number(membership[1]), index: Number(membership[2]) },
     id,
     incarnation,
     toId,
@@ -128,6 +137,18 @@ export interface Expectation {
   readonly knownIncarnation: string | null;
 }
 
+/** One of two members that are about to talk: who it is, and by which membership it judges the other. */
+export type Party = Pick<Identity, "incarnation" | "membershipAt">;
+
+/**
+ * Whether `judge`, whose membership holds `known` under the other's id, may take `other` for that member. Whoever goes by an older membership
+ * cannot tell a replaced member from a false one, and believes it: otherwise it would refuse the very leader from whom it would learn of the
+ * replacement. Why the wrong one is never believed: README.md, "Replaced members".
+ */
+export function takesForMember(judge: Party, known: string | null, other: Party): boolean {
+  return known === null || known === other.incarnation || !isAtLeast(judge.membershipAt, other.membershipAt);
+}
+
 /** Whether `asker` may ask `self`; null for yes. */
 export function checkAsker(asker: Handshake, self: Identity, expected: Expectation): Refusal | null {
   if (commonProtocol(asker.protocol, self.protocol) === null) {
@@ -142,12 +163,12 @@ export function checkAsker(asker: Handshake, self: Identity, expected: Expectati
     const detail = `it belongs to ${clusterName(self.clusterId)}, this member to ${clusterName(asker.clusterId)}`;
     return { status: 409, code: "wrong_cluster", detail };
   }
-  if (asker.toIncarnation !== null && asker.toIncarnation !== self.incarnation) {
-    const detail = `it is incarnation ${short(self.incarnation)} of ${self.id}, and the membership holds ${short(asker.toIncarnation)}: its data folder was replaced`;
+  if (!takesForMember(asker, asker.toIncarnation, self)) {
+    const detail = `it is incarnation ${short(self.incarnation)} of ${self.id}, and the membership holds ${short(asker.toIncarnation ?? none)}: its data folder was replaced`;
     return { status: 409, code: "wrong_incarnation", detail };
   }
-  if (expected.knownIncarnation !== null && expected.knownIncarnation !== asker.incarnation) {
-    const detail = `the membership holds incarnation ${short(expected.knownIncarnation)} of ${asker.id}, and this member is ${short(asker.incarnation)}: its data folder was replaced`;
+  if (!takesForMember(self, expected.knownIncarnation, asker)) {
+    const detail = `the membership holds incarnation ${short(expected.knownIncarnation ?? none)} of ${asker.id}, and this member is ${short(asker.incarnation)}: its data folder was replaced`;
     return { status: 403, code: "unknown_incarnation", detail };
   }
   return null;

@@ -8,7 +8,7 @@
 import { Agent } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Message } from "../raft/messages.ts";
-import type { Member, NodeId, SnapshotMeta } from "../raft/types.ts";
+import { noEntry, type EntryId, type Member, type NodeId, type SnapshotMeta } from "../raft/types.ts";
 import type { BootstrapClient, BootstrapHandler } from "../replica/bootstrap-port.ts";
 import type { PeerHandler, PeerNetwork, PeerOutcome, PeerRequest, StorageDone } from "../replica/ports.ts";
 import type { Logger } from "../observability/logger.ts";
@@ -92,6 +92,7 @@ export class HttpPeerNetwork implements PeerNetwork {
   #clusterId: string | null = null;
   /** By the membership in force; null while none is known. */
   #members: readonly Member[] | null = null;
+  #membershipAt: EntryId = noEntry;
   #bootstrapHandler: BootstrapHandler | null = null;
   #running: Running | null = null;
   #isStopped = false;
@@ -178,8 +179,9 @@ export class HttpPeerNetwork implements PeerNetwork {
     setImmediate(() => done({ kind: "notSent", reason }));
   }
 
-  setPeers(members: readonly Member[]): void {
+  setPeers(members: readonly Member[], at: EntryId = noEntry): void {
     this.#members = members.length === 0 ? null : members;
+    this.#membershipAt = at;
     this.#connect();
   }
 
@@ -218,7 +220,12 @@ export class HttpPeerNetwork implements PeerNetwork {
 
   #identity(): Identity {
     const { self, protocol } = this.#options;
-    return { ...self, clusterId: this.#clusterId, protocol: protocol ?? protocolRange };
+    return {
+      ...self,
+      clusterId: this.#clusterId,
+      membershipAt: this.#membershipAt,
+      protocol: protocol ?? protocolRange,
+    };
   }
 
   /** Makes the links be those of the membership, or of the configured list while there is none. */

@@ -42,7 +42,7 @@ export class PeerLink {
   readonly #incoming: Record<Channel, IncomingStream>;
   readonly #outgoing: Record<Channel, OutgoingChannel>;
   #incarnation: string | null = null;
-  /** Who was last connected; before any membership is known it may turn out to be the wrong one. */
+  /** Who was last connected: by a membership that we do not have yet perhaps, and perhaps the wrong one while none is known. */
   #seenIncarnation: string | null = null;
   #version: string | null = null;
   #rttMs: number | null = null;
@@ -65,7 +65,7 @@ export class PeerLink {
 
   /** Whether what is connected is that incarnation, as far as both are known. */
   isOf(incarnation: string | null): boolean {
-    const present = this.#incarnation ?? this.#seenIncarnation;
+    const present = this.#seenIncarnation ?? this.#incarnation;
     return present === null || incarnation === null || present === incarnation;
   }
 

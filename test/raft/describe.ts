@@ -101,7 +101,7 @@ function describeEvent(id: NodeId, term: Term, event: RaftEvent): string {
     case "votedFor":
       return `${id}@${event.term} votes for ${event.candidate}`;
     case "membershipChanged":
-      return `${id} membership at ${event.index}: ${describeMembership(event.membership)}`;
+      return `${id} membership at ${event.at.index}: ${describeMembership(event.membership)}`;
     case "truncated":
       return `${id} cuts its log after ${event.after}, dropping ${event.dropped}`;
     case "transferStarted":

@@ -89,6 +89,17 @@ test("the membership in force is the newest in the log; cutting it off brings th
   expect([log.membership, log.membershipIndex]).toEqual([first, 1]);
 });
 
+test("where a membership stands can be compared with another log's, also when its entry is compacted", () => {
+  const entries = [membershipEntry(1, 1, membershipOf(["n1"])), command(2, 2), command(3, 3)];
+  const log = new RaftLog({ base: emptyBase, entries, appliedIndex: 3 });
+  expect(log.membershipId).toEqual({ term: 1, index: 1 });
+  log.compactTo(2);
+  // Later than its own term, and no later than that of any membership that may follow.
+  expect(log.membershipId).toEqual({ term: 2, index: 1 });
+  log.append([membershipEntry(4, 3, membershipOf(["n1", "n2"]))], 1);
+  expect(log.membershipId).toEqual({ term: 3, index: 4 });
+});
+
 test("the base of a compacted log knows the membership, the time and the grace that were in force there", () => {
   const first = membershipOf(["n1"]);
   const entries: Entry[] = [

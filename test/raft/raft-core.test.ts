@@ -10,7 +10,7 @@ import { checkInvariants } from "../../src/raft/invariants.ts";
 import type { Effect, Input, MembershipChange } from "../../src/raft/io.ts";
 import type { Message } from "../../src/raft/messages.ts";
 import { RaftCore } from "../../src/raft/raft-core.ts";
-import type { Entry, NodeId } from "../../src/raft/types.ts";
+import type { Entry, MembershipEntry, NodeId } from "../../src/raft/types.ts";
 import {
   emptyBase,
   incarnationOf,
@@ -423,6 +423,32 @@ test("a leader takes no acknowledgement from an earlier term, not even of its ow
   expect(network.core("n1").status.commitIndex).toBe(2);
   network.deliver({ ...reply, term: 2 });
   expect(network.core("n1").status.commitIndex).toBe(3);
+});
+
+test("a membership that a new leader puts in the place of another, at the same index, is told", () => {
+  const membershipAt = (term: number, ...voters: NodeId[]): MembershipEntry => ({
+    kind: "membership",
+    term,
+    index: 2,
+    clusterTime: 0,
+    membership: membershipOf(voters),
+  });
+  const first = { ...membershipAt(1, "n1", "n2", "n3"), index: 1 };
+  const { core, take } = newCore({ entries: [first, membershipAt(1, "n1", "n2")] });
+  const append: Message = {
+    from: "n3",
+    to: "n1",
+    term: 2,
+    type: "append",
+    previous: { term: 1, index: 1 },
+    entries: [membershipAt(2, "n1", "n3")],
+    commit: 0,
+  };
+  const effects = take({ kind: "message", nowMs: 0, message: append });
+  const told = effects.flatMap((effect) => (effect.kind === "event" ? [effect.event] : []));
+  const { membership } = membershipAt(2, "n1", "n3");
+  expect(told).toContainEqual({ kind: "membershipChanged", membership, at: { term: 2, index: 2 } });
+  expect(core.membershipId).toEqual({ term: 2, index: 2 });
 });
 
 test("a member that lost its memory commits nothing that it has not compared with its leader since", () => {

@@ -182,9 +182,10 @@ function awaitAgreement(world: LivenessWorld, core: readonly SimMember[]): void 
     const { log } = member.core.view.node;
     return log.appliedIndex === log.lastIndex && log.lastIndex === committed.lastIndex;
   };
-  const durableIndexes = votersOf(world, core).map((member) => member.core?.view.node.log.durableIndex ?? 0);
+  const logs = votersOf(world, core).map((member) => member.core?.view.node.log);
+  const last = Math.max(committed.lastIndex, ...logs.map((log) => log?.lastIndex ?? 0));
   // Some runs let a single small append be under way at a time: whoever is far behind takes that long.
-  const behind = committed.lastIndex - Math.min(...durableIndexes);
+  const behind = last - Math.min(...logs.map((log) => log?.durableIndex ?? 0));
   const limit = limits.agreement + (behind * world.entryMs) / world.timeoutMs;
   awaitThat(world, limit, "the core has applied everything", () => votersOf(world, core).every(isSettled));
   if (world.isOver()) return;

@@ -3,7 +3,7 @@
  */
 
 import { silentObserver } from "../../src/replica/observer.ts";
-import type { Member, Membership, NodeId, SnapshotMeta } from "../../src/raft/types.ts";
+import type { Membership, NodeId, SnapshotMeta } from "../../src/raft/types.ts";
 import type { Message } from "../../src/raft/messages.ts";
 import type {
   PeerHandler,
@@ -218,7 +218,7 @@ export class VirtualCluster {
         later(() => handlerOf(message.to)?.receive(message));
       },
       request: (to, request, timeoutMs, done) => this.#request(self, process, to, request, timeoutMs, done),
-      setPeers: (_members: readonly Member[]) => {},
+      setPeers: () => {},
       fetchSnapshot: (from, meta, onChunk, done) =>
         this.#fetch(process, () => handlerOf(from), meta, onChunk, done),
       connection: (id) => ({ connected: handlerOf(id) !== null, version: "0.0.0" }),

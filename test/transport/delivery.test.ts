@@ -175,6 +175,7 @@ async function openUnreadStream(peer: TestPeer, channel: string): Promise<{ isCl
       "rollcall-from-incarnation": "n9-first",
       "rollcall-to": "n1",
       "rollcall-to-incarnation": "-",
+      "rollcall-membership": "0-0",
       "rollcall-version": "0.0.1",
     },
   });

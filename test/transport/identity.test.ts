@@ -7,6 +7,7 @@ import { commonProtocol, readHandshake, handshakeHeaders } from "../../src/trans
 import { Authenticator } from "../../src/transport/authenticator.ts";
 import { encodeFrame } from "../../src/transport/frames.ts";
 import { messageFrame } from "../../src/transport/stream-frames.ts";
+import { noEntry, type Member } from "../../src/raft/types.ts";
 import { eventually } from "./support/eventually.ts";
 import {
   areConnected,
@@ -17,10 +18,15 @@ import {
   rounds,
   startPeer,
   type PeerSettings,
+  type TestPeer,
 } from "./support/peers.ts";
 import { call, handshakeOf, headersOf, startImpostor } from "./support/raw.ts";
 
 const secret = "a secret of the cluster";
+
+function heard(...peers: readonly TestPeer[]): boolean {
+  return peers.every(({ handler }) => rounds(handler).length > 0);
+}
 
 /** n1 dials somebody who calls itself n2 at a certain address; the sentence is what n1's operator reads. */
 const mismatches: readonly {
@@ -119,6 +125,75 @@ test("an incarnation that the membership does not hold is refused, and the asker
   expect(n1.handler.messages).toEqual([]);
 });
 
+test("a member whose membership is older believes one that was replaced since, and keeps its streams when it learns of it", async () => {
+  const n1 = await startPeer("n1");
+  const replaced = await startPeer("n2", { incarnation: "5d5d5d5d11111111" });
+  const old: Member = { ...replaced.member, incarnation: "e0e0e0e022222222" };
+  n1.network.setPeers([old], { term: 3, index: 7 });
+  replaced.network.setPeers([n1.member], { term: 3, index: 12 });
+  await eventually("both are connected", () => areConnected(n1, replaced));
+  n1.network.send(heartbeat("n1", "n2", 1));
+  replaced.network.send(heartbeat("n2", "n1", 2));
+  await eventually("messages go both ways", () => heard(n1, replaced));
+  expect(await ask(n1, "n2")).toMatchObject({ kind: "reply" });
+  expect(await ask(replaced, "n1")).toMatchObject({ kind: "reply" });
+
+  n1.network.setPeers([replaced.member], { term: 3, index: 12 });
+  expect(await ask(n1, "n2")).toMatchObject({ kind: "reply" });
+  expect(n1.handler.lost).toEqual([]);
+  expect(replaced.handler.lost).toEqual([]);
+});
+
+test("of two memberships the one of the later term counts, as of two logs, however long the other is", async () => {
+  const n1 = await startPeer("n1");
+  const replaced = await startPeer("n2", { incarnation: "5d5d5d5d11111111" });
+  // Appended by a leader that was cut off, and never committed.
+  n1.network.setPeers([{ ...replaced.member, incarnation: "e0e0e0e022222222" }], { term: 3, index: 99 });
+  replaced.network.setPeers([n1.member], { term: 4, index: 12 });
+  await eventually("both are connected", () => areConnected(n1, replaced));
+  expect([n1, replaced].map(({ network }) => network.stats()[0]?.problems)).toEqual([[], []]);
+});
+
+test.each([
+  { what: "an older membership", at: { term: 3, index: 11 } },
+  { what: "the same membership", at: { term: 3, index: 12 } },
+  { what: "a longer log of an earlier term", at: { term: 2, index: 99 } },
+  { what: "no membership", at: noEntry },
+])("the old incarnation of a replaced member is refused when it comes back with $what", async ({ at }) => {
+  const n1 = await startPeer("n1");
+  const returned = await startPeer("n2", { incarnation: "e0e0e0e022222222" });
+  n1.network.setPeers([{ ...returned.member, incarnation: "5d5d5d5d11111111" }], { term: 3, index: 12 });
+  returned.network.setPeers([n1.member], at);
+  returned.network.send(heartbeat("n2", "n1", 1));
+  await eventually("each reads why", () =>
+    [n1, returned].every(({ log }) => log.join().includes("its data folder was replaced")),
+  );
+  expect(n1.handler.messages).toEqual([]);
+  expect(n1.network.connection("n2").connected).toBe(false);
+});
+
+test.each([
+  {
+    what: "of another cluster",
+    settings: { clusterId: "77c1aa0000000000" },
+    why: "it belongs to cluster 77c1aa00",
+  },
+  {
+    what: "without the secret",
+    settings: { secret: "another secret, long enough" },
+    why: "does not accept this member's proof",
+  },
+])("nobody $what is believed, however late its membership", async ({ settings, why }) => {
+  const n1 = await startPeer("n1", { secret });
+  const other = await startPeer("n2", { secret, incarnation: "5d5d5d5d11111111", ...settings });
+  n1.network.setPeers([{ ...other.member, incarnation: "e0e0e0e022222222" }], { term: 3, index: 7 });
+  other.network.setPeers([n1.member], { term: 9, index: 99 });
+  other.network.send(heartbeat("n2", "n1", 1));
+  await eventually("n1 reads why", () => n1.log.join().includes(why));
+  expect(n1.handler.messages).toEqual([]);
+  expect(other.handler.messages).toEqual([]);
+});
+
 test("a member that is connected under an incarnation which the membership turns out not to hold loses its streams", async () => {
   const n1 = await startPeer("n1");
   const n2 = await startPeer("n2", { peers: [{ id: "n1", peerUrl: n1.member.peerUrl }] });
@@ -175,6 +250,12 @@ test("a secret under 16 characters is refused at once", () => {
 });
 
 const refusals = [
+  {
+    what: "a place of a membership that is none",
+    path: "/peer/identity",
+    headers: { ...headersOf(handshakeOf(), "GET", "/"), "rollcall-membership": "3" },
+    status: 400,
+  },
   { what: "no handshake", path: "/peer/identity", headers: {}, status: 400 },
   { what: "an unknown route", path: "/v1/services", headers: {}, status: 404 },
   {
@@ -257,6 +338,7 @@ test("a handshake survives its headers", () => {
     clusterId: fc.option(word),
     toIncarnation: fc.option(word),
     protocol: fc.record({ min: version, max: version }),
+    membershipAt: fc.record({ term: version, index: version }),
   });
   fc.assert(
     fc.property(handshake, (sent) => {

@@ -309,6 +309,13 @@ export const raftMutants: readonly Mutant[] = [
   },
   // Membership.
   {
+    name: "a member with an old membership refuses one that was replaced since",
+    catalogue: null,
+    file: "transport/handshake.ts",
+    find: `known === null || known === other.incarnation || !isAtLeast(judge.membershipAt, other.membershipAt)`,
+    replace: `known === null || known === other.incarnation`,
+  },
+  {
     name: "only the new half of a joint membership decides",
     catalogue: "B59",
     file: "raft/quorum.ts",

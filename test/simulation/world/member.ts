@@ -11,7 +11,7 @@ import {
 } from "../../../src/storage/open-storage.ts";
 import type { WalLimits } from "../../../src/storage/wal/write-ahead-log.ts";
 import type { RaftCore } from "../../../src/raft/raft-core.ts";
-import type { Index, Membership, NodeId } from "../../../src/raft/types.ts";
+import { noEntry, type Index, type Membership, type NodeId } from "../../../src/raft/types.ts";
 import type { RaftEvent } from "../../../src/raft/io.ts";
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
 import { silentObserver } from "../../../src/replica/observer.ts";
@@ -198,7 +198,7 @@ export class SimMember {
       incarnation: this.incarnation,
       process,
       known: new Map(),
-      membershipIndex: () => self.handler.core.view.node.log.membershipIndex,
+      membershipAt: noEntry,
     };
     const self = endpoint as typeof endpoint & { handler: Replica };
     const replica = new Replica({

@@ -4,7 +4,7 @@
  */
 
 import type { Message } from "../../../src/raft/messages.ts";
-import type { Index, Member, NodeId, SnapshotMeta } from "../../../src/raft/types.ts";
+import type { EntryId, NodeId, SnapshotMeta } from "../../../src/raft/types.ts";
 import { messageFromArray, messageToArray } from "../../../src/raft/wire.ts";
 import type {
   PeerHandler,
@@ -15,6 +15,7 @@ import type {
   StorageDone,
 } from "../../../src/replica/ports.ts";
 import { decode, encode } from "../../../src/storage/msgpack.ts";
+import { takesForMember } from "../../../src/transport/handshake.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
 import type { Random } from "../random.ts";
 import { Links } from "./links.ts";
@@ -41,15 +42,11 @@ export interface Endpoint {
   /** Who it takes the others for; by its own membership. */
   known: ReadonlyMap<NodeId, string>;
   /** Where in the log that membership stands. */
-  membershipIndex(): Index;
+  membershipAt: EntryId;
 }
 
-/** Whether one takes the other for who it is. Whoever has an older membership cannot know better, and has to believe it. */
 function takesForItself(one: Endpoint, other: Endpoint): boolean {
-  const known = one.known.get(other.id);
-  return (
-    known === undefined || known === other.incarnation || one.membershipIndex() < other.membershipIndex()
-  );
+  return takesForMember(one, one.known.get(other.id) ?? null, other);
 }
 
 export interface NetworkHooks {
@@ -135,7 +132,8 @@ export class SimNetwork {
     return {
       send: (message) => this.#send(self, message),
       request: (to, request, timeoutMs, done) => this.#request(self, to, request, timeoutMs, done),
-      setPeers: (members: readonly Member[]) => {
+      setPeers: (members, at) => {
+        self.membershipAt = at;
         self.known = new Map(members.map((member) => [member.id, member.incarnation]));
       },
       fetchSnapshot: (from, meta, onChunk, done) => this.#fetch(self, from, meta, onChunk, done),

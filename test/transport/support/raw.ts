@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach } from "vitest";
 import { Authenticator } from "../../../src/transport/authenticator.ts";
 import { headerNames, protocolRange, type Handshake } from "../../../src/transport/handshake.ts";
+import { noEntry } from "../../../src/raft/types.ts";
 import { clusterId } from "./peers.ts";
 
 export interface RawAnswer {
@@ -24,6 +25,7 @@ export function handshakeOf(changes: Partial<Handshake> = {}): Handshake {
     id: "n9",
     incarnation: "n9-first",
     clusterId,
+    membershipAt: noEntry,
     version: "0.0.1",
     protocol: protocolRange,
     toId: "n1",
