@@ -4,13 +4,13 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { advertisedUrls, type Urls } from "./config/addresses.ts";
 import { StartError } from "./config/config-error.ts";
 import { showAddress, type Address } from "./config/option-kinds.ts";
 import { flagOf, type Config, type OptionName } from "./config/options.ts";
 import { readConfig } from "./config/read-config.ts";
 import { readConfigFile, readSecret, readTokensFile } from "./config/read-file.ts";
+import { ownVersion } from "./config/version.ts";
 import { createHttpServer, type HttpServer } from "./http/http-server.ts";
 import { createLogger, type Logger, type RootLogger } from "./observability/logger.ts";
 import { Metrics } from "./observability/metrics.ts";
@@ -440,10 +440,4 @@ function stopOnSignals(starting: Promise<RunningMember>, config: Config, logger:
 function asSentence(text: string): string {
   const ended = text.endsWith(".") ? text : `${text}.`;
   return ended.charAt(0).toUpperCase() + ended.slice(1);
-}
-
-/** Of the package; both src/ and dist/ stand beside its package.json. */
-function ownVersion(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { readonly version: string }).version;
 }

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { StartError } from "../config/config-error.ts";
+import { ownVersion } from "../config/version.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addGlobalOptions } from "./context.ts";
 import { addBackupCommand, addDisasterCommands } from "./disaster-commands.ts";
@@ -14,6 +15,7 @@ import { addWaitCommands } from "./wait-commands.ts";
 export function buildProgram(): Command {
   const program = new Command("rollcall")
     .description("A Raft-replicated service registry: ask any member who is alive.")
+    .version(ownVersion(), "-V, --version", "prints the version")
     .addHelpText("after", `\n${exitCodesInWords}`)
     .helpCommand(false)
     .exitOverride();

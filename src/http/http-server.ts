@@ -15,6 +15,7 @@ import { Access } from "./access.ts";
 import { createApi, type ServerState } from "./api.ts";
 import { createApp } from "./app.ts";
 import { createDoor } from "./door.ts";
+import { loadClasses } from "./policy.ts";
 import { openApiDocument } from "./openapi.ts";
 import { defaultPresenceLimits, type PresenceSessionsLimits } from "./presence/sessions.ts";
 import { Standstill } from "./given-up.ts";
@@ -97,6 +98,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
   const admission = new Admission(options.admissionLimits ?? defaultAdmissionLimits, random);
   const pressure = new Pressure(options.pressureLimits ?? defaultPressureLimits, () => admission.underWay);
+  for (const loadClass of loadClasses) metrics.rejected(loadClass, 0);
   metrics.sampleServerWith(() => ({
     underWay: admission.underWay,
     pressure: pressure.level,

@@ -63,6 +63,7 @@ function makeDocument(): Json {
     paths,
     components: {
       schemas: components.schemas,
+      headers: answerHeaders,
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", description: "Only where the cluster asks for tokens." },
       },
@@ -86,12 +87,31 @@ function operation(
       ...headers(endpoint),
     ],
     ...(endpoint.body === null ? {} : { requestBody: requestBody(endpoint, endpoint.body, components) }),
-    responses: together(answersOf(endpoint, components), problemsOf(endpoint, components)),
+    responses: withHeaders(path, together(answersOf(endpoint, components), problemsOf(endpoint, components))),
   };
 }
 
+/** What every answer under /v1 says of itself (respond.ts). */
+const answerHeaders: Readonly<Record<string, Json>> = {
+  "Rollcall-Member": header("string", "The member that answers."),
+  "Rollcall-Leader": header("string", "The leader that it knows; empty when there is none."),
+  "Rollcall-Term": header("integer", "Raft's term there."),
+  "Rollcall-Revision": header("integer", "The registry-wide revision, as applied there."),
+  "Rollcall-Stale-Ms": header("integer", "An upper bound of how far behind the cluster that may be."),
+  "Rollcall-Request-Id": header("string", "Stands in the log beside everything about this request."),
+};
+
+function header(type: "string" | "integer", description: string): Json {
+  return { description, schema: { type } };
+}
+
+const headerReferences = Object.fromEntries(
+  Object.keys(answerHeaders).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+);
+
 interface Response {
   readonly description: string;
+  readonly headers?: Json;
   readonly content?: Json;
 }
 
@@ -107,6 +127,14 @@ function together(
     return [status, { description, content: { ...answer.content, ...problem.content } }];
   });
   return { ...answers, ...(Object.fromEntries(both) as Json) };
+}
+
+function withHeaders(path: string, responses: Json): Json {
+  if (!path.startsWith("/v1/")) return responses;
+  const entries = Object.entries(responses as Readonly<Record<string, Response>>);
+  return Object.fromEntries(
+    entries.map(([status, response]) => [status, { ...response, headers: headerReferences }]),
+  );
 }
 
 function tagOf({ path }: Endpoint): string {
@@ -136,7 +164,7 @@ function queryParameters({ query }: Endpoint, components: Components): Json[] {
 }
 
 function headers({ kind, id }: Endpoint): Json[] {
-  const header = (name: string, description: string): Json => ({
+  const parameter = (name: string, description: string): Json => ({
     name,
     in: "header",
     required: false,
@@ -145,16 +173,21 @@ function headers({ kind, id }: Endpoint): Json[] {
   });
   return [
     ...(kind === "write"
-      ? [header("Idempotency-Key", "A repeat within 10 minutes gets the first result again.")]
+      ? [parameter("Idempotency-Key", "A repeat within 10 minutes gets the first result again.")]
       : []),
     ...(id === "registerInstance" || id === "patchInstance"
-      ? [header("If-Match", 'A revision in double quotes, such as "42": 412 unless it is the instance\'s.')]
+      ? [
+          parameter(
+            "If-Match",
+            'A revision in double quotes, such as "42": 412 unless it is the instance\'s.',
+          ),
+        ]
       : []),
-    ...(id === "registerInstance" ? [header("If-None-Match", "`*`: 412 if the instance exists.")] : []),
+    ...(id === "registerInstance" ? [parameter("If-None-Match", "`*`: 412 if the instance exists.")] : []),
     ...(id === "discoverInstances"
-      ? [header("If-None-Match", "An earlier `ETag`: 304 if it still holds.")]
+      ? [parameter("If-None-Match", "An earlier `ETag`: 304 if it still holds.")]
       : []),
-    ...(id === "watchServices" ? [header("Last-Event-ID", "The revision to resume after.")] : []),
+    ...(id === "watchServices" ? [parameter("Last-Event-ID", "The revision to resume after.")] : []),
   ];
 }
 

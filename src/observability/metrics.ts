@@ -20,6 +20,8 @@ export interface MemberSample {
   readonly services: number;
   readonly suspectInstances: number;
   readonly protectedServices: number;
+  /** How many wait in each of the member's queues. */
+  readonly waiting: Readonly<Record<string, number>>;
   readonly peers: readonly {
     readonly id: string;
     readonly reachable: boolean;
@@ -123,6 +125,11 @@ export class Metrics {
   readonly #singles = this.#singleGauges();
   readonly #role = this.#gauge("rollcall_raft_role", "1 for the role that this member has.", ["role"]);
   readonly #instances = this.#gauge("rollcall_instances", "Registered instances, by status.", ["status"]);
+  readonly #waiting = this.#gauge(
+    "rollcall_queue_length",
+    "What this member has taken and not answered yet, by queue.",
+    ["queue"],
+  );
   readonly #peerReachable = this.#gauge("rollcall_peer_reachable", "Whether this leader hears the member.", [
     "peer",
   ]);
@@ -134,6 +141,11 @@ export class Metrics {
 
   constructor(build: { readonly member: string; readonly version: string }) {
     this.#registry.setDefaultLabels({ member: build.member });
+    // What has not happened yet is 0, not absent: a rate over a counter that begins at 1 misses the first.
+    for (const outcome of ["committed", "rejected", "failed", "unknown"]) this.#proposals.inc({ outcome }, 0);
+    for (const result of ["renewed", "refused"]) this.#renewals.inc({ result }, 0);
+    for (const kind of ["put", "delete", "service"]) this.#changes.inc({ kind }, 0);
+    for (const direction of ["sent", "installed"]) this.#snapshots.inc({ direction }, 0);
     collectDefaultMetrics({ register: this.#registry });
     this.#gauge("rollcall_build_info", "1; the version is a label.", ["version", "node"]).set(
       { version: build.version, node: process.version },
@@ -162,8 +174,8 @@ export class Metrics {
     this.#serverSample = sample;
   }
 
-  rejected(loadClass: string): void {
-    this.#rejected.inc({ class: loadClass });
+  rejected(loadClass: string, number = 1): void {
+    this.#rejected.inc({ class: loadClass }, number);
   }
 
   connectionRefused(): void {
@@ -268,6 +280,7 @@ export class Metrics {
     for (const [gauge, read] of this.#singles) gauge.set(read(sample));
     for (const role of roles) this.#role.set({ role }, role === sample.role ? 1 : 0);
     for (const [status, number] of Object.entries(sample.instances)) this.#instances.set({ status }, number);
+    for (const [queue, number] of Object.entries(sample.waiting)) this.#waiting.set({ queue }, number);
     // Members come and go, and only a leader has rows.
     this.#peerReachable.reset();
     this.#peerLag.reset();

@@ -18,6 +18,7 @@ export function sampleOf(replica: Replica): MemberSample {
     revision: registry.revision,
     staleMs: replica.staleMs(),
     ...countsOf(registry),
+    waiting: replica.waiting(),
     peers: status.peers.map((peer) => ({
       id: peer.id,
       reachable: peer.recentlyActive,

@@ -45,6 +45,11 @@ export class Renewals {
     this.#options = options;
   }
 
+  /** How many have not ended yet. */
+  get length(): number {
+    return this.#open.size;
+  }
+
   /** Renews one lease; `end` is called once, after commit or when its own time is over. */
   renew(renewal: Renewal, timeoutMs: number, end: (result: RenewalResult) => void): void {
     if (this.#open.size >= this.#options.openMax) return end(failedRenewal(tooManyOpen(this.#open.size)));

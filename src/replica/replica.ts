@@ -164,6 +164,11 @@ export class Replica implements PeerHandler {
     });
   }
 
+  /** Writes and renewals that were taken and have not ended yet. */
+  waiting(): { readonly writes: number; readonly renewals: number } {
+    return { writes: this.#wiring.queue.openWrites, renewals: this.#wiring.renewals.length };
+  }
+
   /** With a broken disk what was applied before can still be read, with its age. */
   read(options: ReadOptions, end: ReadEnd): void {
     const { diskFailure, reads } = this.#wiring;

@@ -55,6 +55,11 @@ export class WriteQueue {
     this.#limits = limits;
   }
 
+  /** Those that wait here, and those that have gone on and not ended. */
+  get openWrites(): number {
+    return this.#open.writes;
+  }
+
   get length(): number {
     return this.#urgent.length + this.#ordinary.length;
   }

@@ -96,6 +96,11 @@ function usual(): ReturnType<typeof fakeApi> {
   );
 }
 
+test("it says its version", async () => {
+  expect(await run(["--version"])).toBe(0);
+  expect(printed).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
 test("status says who leads, and what may still fail", async () => {
   const { url } = await usual();
   expect(await run(["status", "-s", url])).toBe(0);

@@ -90,8 +90,8 @@ test("renewals of several instances travel together", async () => {
     fake
       .requests("POST", "/v1/renewals")
       .map(({ body }) => (body as { renewals: unknown[] }).renewals.length);
-  await expect.poll(() => sizes().length).toBeGreaterThanOrEqual(2);
-  expect(new Set(sizes())).toEqual(new Set([3]));
+  // One that was registered long before the others may have been renewed alone before they came.
+  await expect.poll(() => sizes().slice(-2)).toEqual([3, 3]);
 });
 
 test("a lease that the registry does not know is registered again, under a new incarnation", async () => {

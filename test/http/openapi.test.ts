@@ -94,3 +94,19 @@ test("the document is served, and says which version of OpenAPI it is", async ()
   expect([json.openapi, headers["content-type"]]).toEqual(["3.1.0", "application/json"]);
   expect(json.components.schemas.Registration.additionalProperties).toBe(false);
 });
+
+test("every answer under /v1 is documented with the headers that it carries, and no other is", async () => {
+  const { get } = await serve();
+  const sent = Object.keys((await get("/v1/services")).headers).filter((name) =>
+    name.startsWith("rollcall-"),
+  );
+  expect(sent).toHaveLength(6);
+  for (const [path, methods] of Object.entries<object>(document.paths)) {
+    for (const { responses } of Object.values(methods)) {
+      for (const { headers = {} } of Object.values<{ headers?: object }>(responses)) {
+        const names = Object.keys(headers).map((name) => name.toLowerCase());
+        expect(names.toSorted(), path).toEqual(path.startsWith("/v1/") ? sent.toSorted() : []);
+      }
+    }
+  }
+});

@@ -15,6 +15,7 @@ const sample: MemberSample = {
   services: 2,
   suspectInstances: 1,
   protectedServices: 1,
+  waiting: { writes: 4, renewals: 9 },
   peers: [{ id: "n2", reachable: true, lagEntries: 5 }],
 };
 
@@ -42,12 +43,20 @@ test("states are sampled when somebody asks", async () => {
   expect(valueIn(text, 'rollcall_instances{status="up"}')).toBe(3);
   expect(valueIn(text, 'rollcall_peer_lag_entries{peer="n2"}')).toBe(5);
   expect(valueIn(text, "rollcall_stale_seconds")).toBe(0.25);
+  expect(valueIn(text, 'rollcall_queue_length{queue="renewals"}')).toBe(9);
 
   now = { ...sample, role: "follower", peers: [] };
   const later = await measured.render();
   expect(valueIn(later, 'rollcall_raft_role{role="leader"}')).toBe(0);
   expect(valueIn(later, 'rollcall_raft_role{role="follower"}')).toBe(1);
   expect(valueIn(later, 'rollcall_peer_reachable{peer="n2"}')).toBeUndefined();
+});
+
+test("what has not happened yet is counted as 0", async () => {
+  const text = await metrics().render();
+  expect(valueIn(text, 'rollcall_raft_proposals_total{outcome="unknown"}')).toBe(0);
+  expect(valueIn(text, 'rollcall_renewals_total{result="refused"}')).toBe(0);
+  expect(valueIn(text, 'rollcall_snapshots_total{direction="installed"}')).toBe(0);
 });
 
 test("what happens is counted and measured", async () => {
