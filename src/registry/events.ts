@@ -8,12 +8,12 @@
 import type { RegistryEvent } from "./commands.ts";
 import type { Fields } from "./fields.ts";
 import { eventFields, readEvent } from "./instance-codec.ts";
-import { registryLimits } from "./model.ts";
+import { type Instance, registryLimits } from "./model.ts";
 import { Recorded, revisionKey, type ChangedRecords } from "./records.ts";
 import type { EventsSince } from "./view.ts";
 
 class EventRecord extends Recorded {
-  readonly event: RegistryEvent;
+  event: RegistryEvent;
   /** Cluster time. */
   readonly at: number;
 
@@ -82,11 +82,25 @@ export class EventWindow {
     }
   }
 
-  /** At load: in order of revision. */
+  /** At load. */
   read(revision: number, fields: Fields): void {
     const at = fields.integer();
     const event = fields.nested("event", (inner) => readEvent(revision, inner));
     this.#records.push(new EventRecord(event, at));
+  }
+
+  /** At load, when all have been read. */
+  sort(): void {
+    this.#records.sort((left, right) => left.event.revision - right.event.revision);
+  }
+
+  /** At load, when they are sorted: the event that made this instance what it is holds the same object, and not a copy of it. */
+  share(instance: Instance): void {
+    const first = this.#records[0]?.event.revision ?? 0;
+    const record = this.#records[instance.revision - first];
+    const event = record?.event;
+    if (record === undefined || event?.type !== "put" || event.revision !== instance.revision) return;
+    record.event = { type: "put", revision: instance.revision, instance };
   }
 
   #dropOldest(): void {

@@ -14,7 +14,7 @@
  * | `override/<namespace>/<service>/<id>` | the operator's layer of an instance that is gone |
  */
 
-import { fingerprint, type Fingerprint, FingerprintSum } from "./hash.ts";
+import { fingerprint, FingerprintSum } from "./hash.ts";
 
 /** One durable record; structurally the driver's StateRecord. */
 export type StateRecord = readonly [key: string, value: unknown];
@@ -24,47 +24,53 @@ export interface StateChanges {
   readonly deletes: string[];
 }
 
+/** Bits of a record. */
+const flag = { toBeCounted: 1, counted: 2, listed: 4, removed: 8 } as const;
+
 /** Something that is kept as one record. Its value is read when the change is taken, so that changes in between cost nothing. */
 export abstract class Recorded {
-  /** As it is in the state hash; null while it is not in it. */
-  #counted: Fingerprint | null = null;
-  #isToBeCounted = false;
-  #isListed = false;
-  #isRemoved = false;
+  // There are millions of these: two whole numbers and a few bits, in place of an object and four booleans.
+  /** Its fingerprint as it is in the state hash, while it is in it. */
+  #low = 0;
+  #high = 0;
+  #flags = 0;
 
   abstract get recordKey(): string;
   /** Arrays, strings, whole numbers, booleans and null. */
   abstract recordValue(): unknown;
 
   get isRemoved(): boolean {
-    return this.#isRemoved;
+    return (this.#flags & flag.removed) !== 0;
   }
 
   /** Notes a change. Returns whether it is the first since the changes were taken. */
   noteChange(isRemoved: boolean): boolean {
-    this.#isRemoved = isRemoved;
-    const isFirst = !this.#isListed;
-    this.#isListed = true;
+    const isFirst = (this.#flags & flag.listed) === 0;
+    this.#flags = (this.#flags & ~flag.removed) | flag.listed | (isRemoved ? flag.removed : 0);
     return isFirst;
   }
 
   noteTaken(): void {
-    this.#isListed = false;
+    this.#flags &= ~flag.listed;
   }
 
   /** Notes that the state hash has to follow. Returns whether that is news. */
   noteToBeCounted(): boolean {
-    const isNews = !this.#isToBeCounted;
-    this.#isToBeCounted = true;
+    const isNews = (this.#flags & flag.toBeCounted) === 0;
+    this.#flags |= flag.toBeCounted;
     return isNews;
   }
 
   /** Brings the sum up to date with what this record is now. */
   countIn(sum: FingerprintSum): void {
-    this.#isToBeCounted = false;
-    if (this.#counted !== null) sum.subtract(this.#counted);
-    this.#counted = this.#isRemoved ? null : fingerprint(this.recordKey, this.recordValue());
-    if (this.#counted !== null) sum.add(this.#counted);
+    if ((this.#flags & flag.counted) !== 0) sum.subtract({ low: this.#low, high: this.#high });
+    this.#flags &= ~(flag.toBeCounted | flag.counted);
+    if (this.isRemoved) return;
+    const counted = fingerprint(this.recordKey, this.recordValue());
+    this.#low = counted.low;
+    this.#high = counted.high;
+    this.#flags |= flag.counted;
+    sum.add(counted);
   }
 }
 

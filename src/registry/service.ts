@@ -127,13 +127,12 @@ export class Service extends Recorded {
     ];
   }
 
-  static read(namespace: string, name: string, fields: Fields): Service {
-    const service = new Service(namespace, name);
-    service.revision = fields.integer();
-    service.emptySince = fields.integerOrNull();
-    service.settings = fields.nestedOrNull("settings", readSettings);
-    service.window = fields.nestedOrNull("window", readWindow);
-    return service;
+  /** At load: what its own record says of it. */
+  read(fields: Fields): void {
+    this.revision = fields.integer();
+    this.emptySince = fields.integerOrNull();
+    this.settings = fields.nestedOrNull("settings", readSettings);
+    this.window = fields.nestedOrNull("window", readWindow);
   }
 }
 

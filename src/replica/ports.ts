@@ -68,7 +68,8 @@ export interface StateBatch {
 /** A state image read from disk: the position that it stands for, and all its records. */
 export interface StateImage {
   readonly base: LogBase;
-  readonly records: readonly StateRecord[];
+  /** May be decoded anew each time that somebody walks over them. */
+  readonly records: Iterable<StateRecord>;
 }
 
 /** A consistent view of the durable image, read in chunks while writing goes on. */

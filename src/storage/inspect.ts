@@ -93,7 +93,7 @@ function imageLines({ found }: ImageSearch): string[] {
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   }
   return [
-    `state image: state.${found.number} at ${nameOf(meta.base.last)}, ${records.length} records${received}`,
+    `state image: state.${found.number} at ${nameOf(meta.base.last)}, ${meta.totals.count} records${received}`,
     ...[...kinds].map(([kind, count]) => `  ${kind}: ${count}`),
   ];
 }

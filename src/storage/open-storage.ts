@@ -199,7 +199,7 @@ const emptyReport: StorageReport = {
 function reportOf({ scan, search, ownership }: Reading, recovery: Recovery): StorageReport {
   const image = recovery.usesImage ? (search.found?.image ?? null) : null;
   return {
-    records: image?.records.length ?? 0,
+    records: image?.meta.totals.count ?? 0,
     appliedIndex: image?.meta.base.last.index ?? 0,
     lastIndex: recovery.entries.at(-1)?.index ?? recovery.base.last.index,
     entries: recovery.entries.length,

@@ -140,7 +140,7 @@ test("an injured image is never served: it is made again from the log, or the me
       const older = olderRecords();
       harm(machine.stores.contents(1), older);
       const { recovered } = storesOf(machine.open());
-      expect(recovered.image.records, `after ${name}`).toEqual([]);
+      expect([...recovered.image.records], `after ${name}`).toEqual([]);
       expect(recovered.boot.appliedIndex, `after ${name}`).toBe(0);
       expect(recovered.boot.recovering, `after ${name}`).toBe(compacted);
       expect(recovered.boot.entries, `after ${name}`).toHaveLength(compacted ? 0 : 50);

@@ -229,7 +229,7 @@ test("an image that LevelDB has damaged, or lost, is made again from the log", a
     harm(join(dir, "state.1"));
     const again = await open();
     const { boot, image } = must(again.recovered, "a member");
-    expect(image.records, `with ${name}`).toEqual([]);
+    expect([...image.records], `with ${name}`).toEqual([]);
     expect(boot, `with ${name}`).toMatchObject({ appliedIndex: 0, recovering: false });
     expect(boot.entries, `with ${name}`).toHaveLength(51);
     await again.close();

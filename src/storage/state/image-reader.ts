@@ -2,16 +2,19 @@
 
 import type { StateRecord, StorageFailure } from "../../replica/ports.ts";
 import { decodeMeta, type ImageMeta, metaKey } from "./image-meta.ts";
-import { decodeValue, noTotals, plus, type Totals, verifiedSum } from "./record-codec.ts";
+import { noTotals, plus, type Totals, verifiedSum } from "./record-codec.ts";
+import { RecordPages } from "./record-pages.ts";
+import { RecordSums } from "./record-sums.ts";
 import type { RecordView, StoredRecord } from "./record-store.ts";
 
 const readBytes = 1024 * 1024;
 
 export interface LoadedImage {
   readonly meta: ImageMeta;
-  readonly records: readonly StateRecord[];
-  /** The checksum of each record, by its key, as 32-bit integers (which cost no allocation). */
-  readonly sums: Map<string, number>;
+  /** Decoded anew whenever they are walked over. */
+  readonly records: Iterable<StateRecord>;
+  /** The checksum of each record. */
+  readonly sums: RecordSums;
 }
 
 /** What was found: an image, nothing at all, or something that is not to be trusted, and why. */
@@ -43,32 +46,33 @@ export function readImage(view: RecordView, done: ReadImageDone): void {
 
 class Reader {
   #meta: ImageMeta | null = null;
-  readonly #records: StateRecord[] = [];
-  readonly #sums = new Map<string, number>();
+  readonly #records = new RecordPages();
+  readonly #sums = new RecordSums();
   #totals: Totals = noTotals;
 
   /** What there is once the end, or damage, was met; null to go on. */
   take(failure: StorageFailure | null, records: readonly StoredRecord[]): ImageReading | null {
     if (failure !== null) return { kind: "damaged", why: failure.message };
     if (records.length === 0) return this.#end();
-    for (const record of records) {
-      const why = this.#takeRecord(record);
-      if (why !== null) return { kind: "damaged", why };
+    const [first] = records;
+    const isFirstPage = this.#meta === null;
+    if (isFirstPage && first !== undefined) {
+      this.#meta = first[0] === metaKey ? decodeMeta(first[1]) : null;
+      if (this.#meta === null)
+        return { kind: "damaged", why: "the record that says what the image stands for is damaged" };
     }
-    return null;
+    return this.#takePage(isFirstPage ? records.slice(1) : records);
   }
 
-  #takeRecord(record: StoredRecord): string | null {
-    const [key, bytes] = record;
-    if (this.#meta === null) {
-      this.#meta = key === metaKey ? decodeMeta(bytes) : null;
-      return this.#meta === null ? "the record that says what the image stands for is damaged" : null;
+  #takePage(records: readonly StoredRecord[]): ImageReading | null {
+    for (const record of records) {
+      const [key] = record;
+      const sum = verifiedSum(record);
+      if (sum === null) return { kind: "damaged", why: `the record ${key} is damaged` };
+      this.#totals = plus(this.#totals, sum);
+      this.#sums.set(key, sum | 0);
     }
-    const sum = verifiedSum(record);
-    if (sum === null) return `the record ${key} is damaged`;
-    this.#totals = plus(this.#totals, sum);
-    this.#sums.set(key, sum | 0);
-    this.#records.push([key, decodeValue(bytes)]);
+    this.#records.add(records);
     return null;
   }
 

@@ -21,6 +21,7 @@ import { StoreSink, type TemporaryPlace } from "./image-sink.ts";
 import { ViewSource } from "./image-source.ts";
 import { encodeRecord, minus, noTotals, plus, type Totals } from "./record-codec.ts";
 import type { RecordStore, RecordStores, StoredRecord } from "./record-store.ts";
+import { RecordSums } from "./record-sums.ts";
 
 export interface ImageStoreStart {
   readonly stores: RecordStores;
@@ -49,7 +50,7 @@ export class ImageStore implements StateStore {
   #store: RecordStore;
   #number: number;
   /** The checksum of each record: what the running sum loses when the record changes. */
-  #sums: Map<string, number>;
+  #sums: RecordSums;
   #totals: Totals;
   #batch: number;
   #isWriting = false;
@@ -64,7 +65,7 @@ export class ImageStore implements StateStore {
     this.#soon = start.soon;
     this.#store = start.store;
     this.#number = start.number;
-    this.#sums = start.image?.sums ?? new Map();
+    this.#sums = start.image?.sums ?? new RecordSums();
     this.#totals = start.image?.meta.totals ?? noTotals;
     this.#batch = start.image?.meta.batch ?? 0;
   }
@@ -116,7 +117,7 @@ export class ImageStore implements StateStore {
           view.close();
           if (reading === null || reading.kind === "damaged") return done(damagedByFullDisk(reading));
           this.#mustReopen = false;
-          this.#sums = reading.kind === "image" ? reading.image.sums : new Map();
+          this.#sums = reading.kind === "image" ? reading.image.sums : new RecordSums();
           this.#totals = reading.kind === "image" ? reading.image.meta.totals : noTotals;
           this.#batch = reading.kind === "image" ? reading.image.meta.batch : 0;
           done(null);
@@ -174,7 +175,7 @@ export class ImageStore implements StateStore {
     let totals = this.#totals;
     for (const [key, sum] of sums) {
       const old = this.#sums.get(key);
-      if (old !== undefined) totals = minus(totals, old);
+      if (old !== null) totals = minus(totals, old);
       if (sum !== null) totals = plus(totals, sum);
     }
     return { totals, sums, puts, deletes: batch.deletes };
