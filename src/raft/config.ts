@@ -19,6 +19,8 @@ export interface RaftConfig {
   readonly uncommittedBytesMax: number;
   /** The most entries handed over in one `apply` effect. Default 1024. */
   readonly applyEntriesMax: number;
+  /** The most entry bytes in one `apply` effect, but at least one entry: a page is applied in one go. Default 256 KiB. */
+  readonly applyBytesMax: number;
   /** The most linearizable reads that wait at once. Default 10000. */
   readonly pendingReadsMax: number;
   /** A learner is promoted only when at most this many entries are missing from it. Default 64. */
@@ -42,6 +44,7 @@ export const defaultRaftConfig: RaftConfig = {
   inflightBytesMax: 4 * 1024 * 1024,
   uncommittedBytesMax: 64 * 1024 * 1024,
   applyEntriesMax: 1024,
+  applyBytesMax: 256 * 1024,
   pendingReadsMax: 10_000,
   promotionLagMax: 64,
   electionGraceMs: 2000,

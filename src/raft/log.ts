@@ -141,12 +141,12 @@ export class RaftLog {
     return isAtLeast(last, this.last);
   }
 
-  /** Entries from `from` on, as many as fit into `bytesMax`, but at least one if there is one. */
-  slice(from: Index, bytesMax: number): Entry[] {
+  /** Entries from `from` up to `upTo`, as many as fit into `bytesMax`, but at least one if there is one. */
+  slice(from: Index, bytesMax: number, upTo: Index = this.lastIndex): Entry[] {
     const start = from - this.firstIndex;
     assert(start >= 0, `entry ${from} is compacted`);
     let end = start;
-    for (let bytes = 0; end < this.#entries.length; end += 1) {
+    for (let bytes = 0; end < upTo + 1 - this.firstIndex; end += 1) {
       bytes += entryBytes(must(this.#entries[end], "the log is contiguous"));
       if (end > start && bytes > bytesMax) break;
     }
@@ -210,13 +210,21 @@ export class RaftLog {
    * The next entries for the state machine: committed *and* durable here, or a crash could leave the state ahead of the log. Empty while
    * the previous page is being applied.
    */
-  nextPage(entriesMax: number): Entry[] {
-    if (this.#handedOverIndex > this.#appliedIndex) return [];
-    const upTo = Math.min(this.#commitIndex, this.durableIndex, this.#handedOverIndex + entriesMax);
-    if (upTo <= this.#handedOverIndex) return [];
-    const page = this.between(this.#handedOverIndex, upTo);
-    this.#handedOverIndex = upTo;
+  nextPage(entriesMax: number, bytesMax: number): Entry[] {
+    if (this.#handedOverIndex > this.#appliedIndex || !this.hasMoreToApply) return [];
+    const upTo = Math.min(this.#applicableIndex, this.#handedOverIndex + entriesMax);
+    const page = this.slice(this.#handedOverIndex + 1, bytesMax, upTo);
+    this.#handedOverIndex += page.length;
     return page;
+  }
+
+  /** Whether there is a next page, now or once the previous one was applied. */
+  get hasMoreToApply(): boolean {
+    return this.#applicableIndex > this.#handedOverIndex;
+  }
+
+  get #applicableIndex(): Index {
+    return Math.min(this.#commitIndex, this.durableIndex);
   }
 
   /** The state machine holds everything up to `index`. A late answer, overtaken by a snapshot, changes nothing. */

@@ -46,7 +46,8 @@ export class RaftCore implements Transitions {
   /** Everything to be done since the last call, in order. */
   takeEffects(): Effect[] {
     if (this.#role.role === "leader") this.#role.flush();
-    const page = this.#node.log.nextPage(this.#node.config.applyEntriesMax);
+    const { applyEntriesMax, applyBytesMax } = this.#node.config;
+    const page = this.#node.log.nextPage(applyEntriesMax, applyBytesMax);
     if (page.length > 0) this.#node.outbox.push({ kind: "apply", entries: page });
     return this.#node.outbox.take();
   }
@@ -348,6 +349,11 @@ export class RaftCore implements Transitions {
   /** Whom this member believes to lead the current term. Cheap, unlike `status`; so is `term`. */
   get leader(): NodeId | null {
     return this.#node.leader;
+  }
+
+  /** Whether more can be applied than has been handed over: the driver may let others have a turn in between. */
+  get hasMoreToApply(): boolean {
+    return this.#node.log.hasMoreToApply;
   }
 
   get term(): Term {

@@ -82,6 +82,11 @@ export class ChangedRecords {
   #toBeCounted: Recorded[] = [];
   readonly #sum = new FingerprintSum();
 
+  /** How many have changed since they were last taken. */
+  get count(): number {
+    return this.#changed.length;
+  }
+
   put(record: Recorded): void {
     if (record.noteChange(false)) this.#changed.push(record);
     this.adopt(record);

@@ -90,6 +90,11 @@ export class Registry implements RegistryView {
     return this.#state.changed.take();
   }
 
+  /** How many records have changed since they were last taken. */
+  get changedCount(): number {
+    return this.#state.changed.count;
+  }
+
   get revision(): number {
     return this.#state.counters.revision;
   }

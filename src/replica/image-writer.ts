@@ -17,6 +17,8 @@ export interface ImageWriterOptions {
   readonly clock: Clock;
   readonly observer: ReplicaObserver;
   readonly flushIntervalMs: number;
+  /** So many changed records are written without waiting for the interval. */
+  readonly flushRecordsMax: number;
   readonly syncIntervalMs: number;
   /** How long a full disk is left alone. */
   readonly fullRetryMs: number;
@@ -66,8 +68,10 @@ export class ImageWriter {
 
   /** Writes when it is time to. */
   tick(nowMs: number): void {
-    const { flushIntervalMs, fullRetryMs, syncIntervalMs } = this.#options;
-    const isDue = nowMs - this.#lastWriteMs >= (this.full ? fullRetryMs : flushIntervalMs);
+    const { fullRetryMs, flushIntervalMs, syncIntervalMs } = this.#options;
+    const isDue =
+      nowMs - this.#lastWriteMs >= (this.full ? fullRetryMs : flushIntervalMs) ||
+      (!this.full && this.#isMuchChanged);
     const syncDue = nowMs - this.#lastSyncMs >= syncIntervalMs;
     const isBehind = this.full || this.#appliedIndex > this.#writtenIndex;
     if (isDue && (isBehind || (syncDue && this.#writtenIndex > this.#syncedIndex))) this.#write(syncDue);
@@ -98,6 +102,10 @@ export class ImageWriter {
   resume(): void {
     this.#isPaused = false;
     if (this.#syncWaiters.length > 0) this.#write(true);
+  }
+
+  get #isMuchChanged(): boolean {
+    return this.#options.applier.registry.changedCount >= this.#options.flushRecordsMax;
   }
 
   get #appliedIndex(): Index {

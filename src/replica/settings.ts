@@ -14,6 +14,8 @@ export interface ReplicaSettings {
   readonly openRenewalsMax: number;
   /** How often changed records are written to the state image. Longer: fewer writes, a longer replay after a crash. */
   readonly flushIntervalMs: number;
+  /** So many changed records are written at once, however short ago the last write was: a batch is encoded in one turn. */
+  readonly flushRecordsMax: number;
   /** How often a written image is made to survive a power loss, so that the log before it may go. */
   readonly imageSyncIntervalMs: number;
   /** Entries kept in the log for followers that are behind, when the image no longer needs them. */
@@ -60,6 +62,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   renewalsPerCommandMax: 10_000,
   openRenewalsMax: 200_000,
   flushIntervalMs: 200,
+  flushRecordsMax: 4_000,
   imageSyncIntervalMs: 10_000,
   retainEntries: 10_000,
   entryCommandsMax: 1_000,

@@ -292,6 +292,7 @@ export class Wiring {
       clock: ports.clock,
       observer,
       flushIntervalMs: settings.flushIntervalMs,
+      flushRecordsMax: settings.flushRecordsMax,
       fullRetryMs: settings.diskFullRetryMs,
       syncIntervalMs: settings.imageSyncIntervalMs,
       writtenIndex: this.applier.base.last.index,
@@ -369,7 +370,9 @@ export class Wiring {
     const commands = this.applier.apply(entries);
     const { index } = this.applier.base.last;
     this.appliedAtMs = this.driver.nowMs;
-    this.driver.step({ kind: "applied", index });
+    // A long replay goes page by page, and lets peers, clients and the image have their turn in between.
+    if (this.core.hasMoreToApply) this.driver.enqueue({ kind: "applied", index });
+    else this.driver.step({ kind: "applied", index });
     this.options.observer.applied(index, commands);
     this.#advanceTo(index);
   }

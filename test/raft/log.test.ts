@@ -6,6 +6,9 @@ import { RaftLog } from "../../src/raft/log.ts";
 import type { Entry, Membership, Term } from "../../src/raft/types.ts";
 import { emptyBase, membershipOf, text } from "../support/raft-network.ts";
 
+/** No bound on the bytes of a page. */
+const everyByte = Number.MAX_SAFE_INTEGER;
+
 function command(index: number, term: Term, clusterTime = 0): Entry {
   return { kind: "command", term, index, clusterTime, payload: text("x") };
 }
@@ -27,7 +30,7 @@ function logOf(...terms: Term[]): RaftLog {
 function compactedLog(base: number, ...terms: Term[]): RaftLog {
   const log = logOf(...terms);
   log.commitTo(base);
-  log.nextPage(base);
+  log.nextPage(base, everyByte);
   log.applied(base);
   log.compactTo(base);
   return log;
@@ -127,13 +130,26 @@ test("entries are applied when committed and durable, in pages, one at a time", 
   log.append([command(2, 1), command(3, 1), command(4, 1)], 7);
   log.commitTo(4);
   const indexes = (page: readonly Entry[]): number[] => page.map(({ index }) => index);
-  expect(indexes(log.nextPage(2))).toEqual([1]);
-  expect(indexes(log.nextPage(2))).toEqual([]);
+  expect(indexes(log.nextPage(2, everyByte))).toEqual([1]);
+  expect(indexes(log.nextPage(2, everyByte))).toEqual([]);
   log.applied(1);
   log.stored(7);
-  expect(indexes(log.nextPage(2))).toEqual([2, 3]);
+  expect(indexes(log.nextPage(2, everyByte))).toEqual([2, 3]);
   log.applied(3);
-  expect(indexes(log.nextPage(2))).toEqual([4]);
+  expect(indexes(log.nextPage(2, everyByte))).toEqual([4]);
+});
+
+test("a page ends before the entry that would make it too large, and holds at least one", () => {
+  const log = logOf(1, 1, 1, 1);
+  log.commitTo(4);
+  const bytes = entryBytes(command(1, 1));
+  const pages: number[] = [];
+  while (log.hasMoreToApply) {
+    const page = log.nextPage(99, pages.length === 0 ? 1 : 2 * bytes);
+    pages.push(page.length);
+    log.applied(page.at(-1)?.index ?? 0);
+  }
+  expect(pages).toEqual([1, 2, 1]);
 });
 
 test("committed entries are never cut, and the commit index never decreases", () => {

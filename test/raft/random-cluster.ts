@@ -76,6 +76,7 @@ export class RandomCluster {
         inflightBytesMax: 1000,
         inflightMessagesMax: 1 + this.#below(6),
         applyEntriesMax: 1 + this.#below(10),
+        applyBytesMax: 300,
         uncommittedBytesMax: 5000,
         promotionLagMax: 10,
         electionGraceMs: 200,

@@ -34,6 +34,7 @@ function bench() {
     clock,
     observer: silentObserver,
     flushIntervalMs: 100,
+    flushRecordsMax: 40,
     syncIntervalMs: 1000,
     fullRetryMs: 500,
     writtenIndex: 0,
@@ -56,6 +57,20 @@ function bench() {
 
 const keysOf = (batch: StateBatch): string[] =>
   batch.puts.map(([key]) => key).filter((key) => key.startsWith("instance/"));
+
+test("many changes are written without waiting for the interval, but not while a full disk is left alone", () => {
+  const { writes, apply, pass } = bench();
+  apply("a");
+  pass(1);
+  expect(writes).toHaveLength(0);
+  for (let i = 0; i < 20; i += 1) apply(`b${i}`);
+  pass(1);
+  expect(keysOf(writes[0]!.batch)).toHaveLength(21);
+  writes[0]!.done({ kind: "full", message: "no room" });
+  for (let i = 0; i < 20; i += 1) apply(`c${i}`);
+  pass(1);
+  expect(writes).toHaveLength(1);
+});
 
 test("changes are collected for the interval, and one batch is under way at a time", () => {
   const { writes, apply, pass } = bench();

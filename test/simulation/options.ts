@@ -131,6 +131,7 @@ function drawSettings(random: Random): ReplicaSettings {
       inflightBytesMax: Math.max(appendBytesMax, random.pick([1000, 4 * 1024 * 1024])),
       uncommittedBytesMax: random.pick([1000, 10_000, 64 * 1024 * 1024]),
       applyEntriesMax: random.pick([1, 3, 1024]),
+      applyBytesMax: appendBytesMax,
       pendingReadsMax: random.pick([1, 3, 10_000]),
       promotionLagMax: random.pick([0, 5, 64]),
       electionGraceMs: random.pick([0, 500, 2000]),
