@@ -346,13 +346,22 @@ async function openStorage(config: Config & { readonly id: string }): Promise<Op
     return await openMemberStorage({ dir: config.data, memberId: config.id, limits });
   } catch (error) {
     if (error instanceof StorageRefusal) throw new StartError(asSentence(error.message), { cause: error });
-    const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (!["EACCES", "EROFS", "ENOTDIR", "EEXIST", "ENOSPC", "EPERM"].includes(code)) throw error;
-    throw new StartError(`The data folder ${config.data} cannot be used: ${(error as Error).message}.`, {
-      cause: error,
-    });
+    const { code = "", path = "" } = error as NodeJS.ErrnoException;
+    const why = folderRefusals[code];
+    if (why === undefined) throw error;
+    const where = path === "" ? "" : ` (${path})`;
+    throw new StartError(`The data folder ${config.data} cannot be used: ${why}${where}.`, { cause: error });
   }
 }
+
+const folderRefusals: Readonly<Record<string, string>> = {
+  EACCES: "this user may not write there",
+  EPERM: "this user may not write there",
+  EROFS: "the file system is read-only",
+  EEXIST: "there is a file of that name",
+  ENOTDIR: "a part of that path is a file",
+  ENOSPC: "the disk is full",
+};
 
 function mustHaveCluster(config: Config, storage: OpenedStorage): void {
   if (storage.identity.clusterId !== null || config.members.length > 0 || config.join !== null) return;

@@ -105,7 +105,7 @@ test("a data folder that cannot be made is refused", async () => {
   writeFileSync(join(cluster.folder, "file"), "");
   const dataFolder = join(cluster.folder, "file", "n1");
   expect(await refusalOf(new MemberProcess({ ...member.settings, dataFolder }))).toMatch(
-    /data folder .* cannot be used/,
+    /data folder .* cannot be used: a part of that path is a file/,
   );
 });
 
