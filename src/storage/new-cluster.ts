@@ -11,6 +11,7 @@ import { must } from "../raft/assert.ts";
 import type { Member, Membership } from "../raft/types.ts";
 import type { LogBase, StateRecord, StorageDone } from "../replica/ports.ts";
 import { Registry } from "../registry/registry.ts";
+import { syncPath } from "./durable-path.ts";
 import { openMemberStorage, type OpenedStorage } from "./open-member.ts";
 import { StorageRefusal } from "./refusal.ts";
 
@@ -57,7 +58,7 @@ export async function foundCluster({ dir, member, records }: NewCluster): Promis
   }
   await fs.rm(dir, { recursive: true, force: true });
   await fs.rename(unfinished, dir);
-  await syncFolder(dirname(dir));
+  await syncPath(dirname(dir));
   return { clusterId, revisionBefore, revision: registry.revision, instances: registry.instanceCount };
 }
 
@@ -94,13 +95,4 @@ function ended(start: (done: StorageDone) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     start((failure) => (failure === null ? resolve() : reject(new Error(failure.message))));
   });
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await fs.open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

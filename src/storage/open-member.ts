@@ -1,13 +1,13 @@
 /** Opens the data folder of a member on a real disk: the lock, the files, LevelDB, and promises instead of callbacks. */
 
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
 import type { Membership, NodeId } from "../raft/types.ts";
 import { nodeClock, nodeScheduler } from "../replica/node-runtime.ts";
 import type { Clock, CommandCodec, LogStore, Recovered, Scheduler, StateStore } from "../replica/ports.ts";
 import { commandCodec } from "./command-codec.ts";
 import type { Disk } from "./disk.ts";
+import { makeDurableFolder } from "./durable-path.ts";
 import { lockFolder } from "./folder-lock.ts";
 import type { Identity } from "./identity.ts";
 import { NodeDisk } from "./node-disk.ts";
@@ -49,7 +49,7 @@ export interface OpenedStorage {
 /** Throws StorageRefusal, with one sentence for whoever started the member, when the folder is not for it. */
 export async function openMemberStorage(options: OpenMemberOptions): Promise<OpenedStorage> {
   const startedMs = performance.now();
-  await mkdir(options.dir, { recursive: true, mode: 0o700 });
+  await makeDurableFolder(options.dir);
   const lock = await lockFolder(options.dir);
   try {
     const storage = await open(options);

@@ -7,6 +7,7 @@ import * as fs from "node:fs/promises";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Level } from "level";
+import { makeDurableFolder, syncPath } from "../durable-path.ts";
 import type { StorageDone, StorageFailure } from "../../replica/ports.ts";
 import type {
   OpenDone,
@@ -90,6 +91,8 @@ export class LevelStores implements RecordStores {
 class LevelStore implements RecordStore {
   readonly #folder: string;
   readonly #database: Database;
+  /** Whose name is durable. */
+  #newestLog = "";
 
   constructor(folder: string, database: Database) {
     this.#folder = folder;
@@ -114,16 +117,20 @@ class LevelStore implements RecordStore {
       ...puts.map(([key, value]) => ({ type: "put" as const, key, value })),
     ];
     await this.#database.batch(operations, { sync });
-    if (sync) await this.#syncOlderLogs();
+    if (sync) await this.#syncLogs();
   }
 
   /**
-   * LevelDB syncs the file that the batch went to. When its buffer has just been switched, unsynced batches before it are in the previous
-   * file, which it drops only once they are in a table: until then they have to be synced too.
+   * LevelDB syncs the file that the batch went to, and not its name. When its buffer has just been switched, unsynced batches before it are
+   * in the previous file, which it drops only once they are in a table: until then they have to be synced too.
    */
-  async #syncOlderLogs(): Promise<void> {
-    const logs = (await fs.readdir(this.#folder)).filter((name) => name.endsWith(".log"));
-    if (logs.length > 1) for (const name of logs) await syncPath(join(this.#folder, name), "may be gone");
+  async #syncLogs(): Promise<void> {
+    const logs = (await fs.readdir(this.#folder)).filter((name) => name.endsWith(".log")).toSorted();
+    if (logs.length > 1) for (const name of logs) await syncIfThere(join(this.#folder, name));
+    const newest = logs.at(-1) ?? "";
+    if (newest === this.#newestLog) return;
+    await syncPath(this.#folder);
+    this.#newestLog = newest;
   }
 }
 
@@ -175,26 +182,18 @@ class LevelView implements RecordView {
 }
 
 async function openDatabase(folder: string): Promise<Database> {
-  await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeDurableFolder(folder);
   const database: Database = new Level(folder, { keyEncoding: "utf8", valueEncoding: "view" });
   await database.open();
   return database;
 }
 
-async function syncPath(
-  path: string,
-  ifMissing: "must be there" | "may be gone" = "must be there",
-): Promise<void> {
+/** LevelDB may remove the file at any moment, and then needs it no more. */
+async function syncIfThere(path: string): Promise<void> {
   try {
-    const handle = await fs.open(path, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await syncPath(path);
   } catch (error) {
-    if (ifMissing === "may be gone" && (error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
 
