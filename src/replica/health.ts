@@ -187,7 +187,8 @@ export class Health {
       const isFull = this.#options.isFull();
       const wasShort = this.#roomIsShort;
       this.#roomIsShort = isRoomShort(wasShort, { freeBytes, isFull }, settings);
-      if (this.#roomIsShort !== wasShort) observer.roomChanged(this.#roomIsShort, freeBytes);
+      if (this.#roomIsShort !== wasShort)
+        observer.roomChanged(this.#roomIsShort, freeBytes, settings.diskSoftBytes);
       if (isFull && !this.#isReserveGone) {
         this.#isReserveGone = true;
         room.releaseReserve();

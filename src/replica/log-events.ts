@@ -143,10 +143,10 @@ export class LogEvents implements ReplicaObserver {
     else this.#logger.error(fields, "disk failed: this member no longer takes part");
   }
 
-  roomChanged(isShort: boolean, freeBytes: number | null): void {
+  roomChanged(isShort: boolean, freeBytes: number | null, neededBytes: number): void {
     if (isShort) {
-      const message = "too little room on the disk: refuses what makes the registry grow";
-      this.#logger.warn({ freeBytes }, message);
+      const message = "too little room on the disk: refuses what makes the registry grow until there is more";
+      this.#logger.warn({ freeBytes, neededBytes }, message);
     } else this.#logger.info({ freeBytes }, "enough room on the disk again");
   }
 

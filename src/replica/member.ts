@@ -49,7 +49,7 @@ export interface ReadOptions {
 export interface ReadinessCheck {
   readonly name: string;
   readonly ok: boolean;
-  /** What is wrong and what to do, when not ok. */
+  /** What is wrong and what to do; when ok, what people should know all the same, or nothing. */
   readonly detail: string;
 }
 

@@ -25,7 +25,7 @@ export interface ReplicaObserver {
   snapshotInstalled(from: string, index: Index, durationMs: number): void;
   storageFailed(where: "log" | "image", failure: StorageFailure): void;
   /** `freeBytes`: null when nobody knows. */
-  roomChanged(isShort: boolean, freeBytes: number | null): void;
+  roomChanged(isShort: boolean, freeBytes: number | null, neededBytes: number): void;
   /** This leader's disk is slow or hangs, so another member is to lead. */
   diskHandOver(to: NodeId, writeMs: number): void;
   /** This leader's disk has no room, so another member is to lead. */

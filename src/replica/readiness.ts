@@ -3,6 +3,7 @@
  */
 
 import type { RaftStatus } from "../raft/io.ts";
+import type { NodeId } from "../raft/types.ts";
 import type { ReadinessCheck } from "./member.ts";
 import type { StorageFailure } from "./ports.ts";
 import { unknownStaleness } from "./reads.ts";
@@ -13,6 +14,8 @@ export interface ReadinessFacts {
   readonly diskFull: boolean;
   /** What ended this member's part in the cluster; null while it takes part. */
   readonly diskFailure: StorageFailure | null;
+  /** Whose lack of room keeps the registry from growing; null when it may grow. */
+  readonly noRoomAt: NodeId | null;
   /** Age of the oldest unfinished write to the log, milliseconds. */
   readonly diskPendingMs: number;
   readonly diskStallMs: number;
@@ -29,7 +32,7 @@ export function readinessChecks(facts: ReadinessFacts): ReadinessCheck[] {
       facts.staleMs < unknownStaleness,
       `applied ${status.appliedIndex} of ${status.commitIndex} entries known to be committed, and has not caught up with a leader since its start`,
     ),
-    check("disk", diskProblem(facts) === null, diskProblem(facts) ?? ""),
+    diskCheck(facts),
     check("member", !status.removed, "this member was removed from the cluster"),
     check(
       "vote",
@@ -37,6 +40,15 @@ export function readinessChecks(facts: ReadinessFacts): ReadinessCheck[] {
       "this disk may have lost acknowledged entries; the vote counts again once the others have committed new ones without it",
     ),
   ];
+}
+
+/** A member that only refuses growth serves everybody else: it is ready, and says so. */
+function diskCheck(facts: ReadinessFacts): ReadinessCheck {
+  const problem = diskProblem(facts);
+  if (problem !== null) return { name: "disk", ok: false, detail: problem };
+  const { noRoomAt } = facts;
+  const detail = `the disk of ${noRoomAt} has too little room, so registrations are refused; make room there`;
+  return { name: "disk", ok: true, detail: noRoomAt === null ? "" : detail };
 }
 
 function whyNoLeader({ status, diskFailure }: ReadinessFacts): string {

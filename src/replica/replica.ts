@@ -224,12 +224,13 @@ export class Replica implements PeerHandler {
   }
 
   readiness(): ReadinessCheck[] {
-    const { lane, options } = this.#wiring;
+    const { lane, health, options } = this.#wiring;
     return readinessChecks({
       status: this.status,
       staleMs: this.staleMs(),
       diskFull: lane.full,
       diskFailure: this.#wiring.diskFailure,
+      noRoomAt: health.noRoomAt,
       diskPendingMs: options.ports.log.oldestPendingMs(this.#wiring.nowMs()),
       diskStallMs: options.settings.diskStallMs,
       stopping: this.#stopping,

@@ -132,7 +132,8 @@ export class Dialer {
       cancelled ??= reason;
       request.destroy();
     };
-    const timer = setTimeout(() => cancel(`no answer within ${question.timeoutMs} ms`), question.timeoutMs);
+    const { timeoutMs } = question;
+    const timer = setTimeout(() => cancel(`no answer within ${Math.round(timeoutMs)} ms`), timeoutMs);
 
     request.on("socket", (socket) => {
       // A socket that is not connecting is one that served before.

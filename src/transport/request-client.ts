@@ -71,7 +71,7 @@ export class RequestClient {
       done(outcome);
     };
     // The dialler's own limit ends with the head of the answer; this one covers the body too.
-    const timer = setTimeout(() => pending.cancel(`no answer within ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(() => pending.cancel(`no answer within ${Math.round(timeoutMs)} ms`), timeoutMs);
     this.#pending.add(pending);
 
     const question = {

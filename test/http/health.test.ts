@@ -50,6 +50,9 @@ test("ready when every check holds; else 503 with what is wrong, line by line", 
     503,
     "[+]leader ok\n[-]disk the disk is full; make room\n[+]server ok\n",
   ]);
+  member.checks = [{ name: "disk", ok: true, detail: "there is little room" }];
+  const warned = await get("/readyz");
+  expect([warned.status, warned.text]).toEqual([200, "[+]disk ok, but there is little room\n[+]server ok\n"]);
   member.checks = [];
   server.setStopping();
   expect((await get("/readyz")).text).toBe("[-]server the server is stopping\n");

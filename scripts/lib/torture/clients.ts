@@ -12,7 +12,9 @@ const service = "/v1/services/torture/instances";
 const ttlMs = 86_400_000;
 const writeMs = 4_000;
 const requestMs = 2 * writeMs;
-const readPauseMs = 20;
+/** On average, so that the members have the machine for starting and catching up. */
+const writePauseMs = 30;
+const readPauseMs = 50;
 
 /** How an instance of this version looks, so that parts of two versions are no version. */
 export function contentOf(version: number): { readonly port: number; readonly metadata: object } {
@@ -105,7 +107,7 @@ export class Clients {
         one.id = `w${writer}-g${generation}`;
         one.isThere = false;
       }
-      if (outcome !== "acknowledged") await sleep(outcome === "refused" ? 50 : 5);
+      await sleep(2 * Math.random() * writePauseMs);
     }
   }
 

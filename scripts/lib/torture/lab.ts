@@ -57,7 +57,7 @@ export class Lab {
   }
 
   static async start(options: LabOptions): Promise<Lab> {
-    const { seed, writers = 8, readers = 4, inThisProcess = false, environment = () => ({}) } = options;
+    const { seed, writers = 6, readers = 2, inThisProcess = false, environment = () => ({}) } = options;
     const folder = mkdtempSync(join(tmpdir(), "rollcall-torture-"));
     const ports = await freePorts(2 * size);
     const ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);

@@ -38,17 +38,23 @@ export const ready: ServerEndpoint = server({
   errors: [],
   handle: (state) => {
     const checks = readiness(state);
-    const lines = checks.map(({ name, ok, detail }) => (ok ? `[+]${name} ok` : `[-]${name} ${detail}`));
+    const lines = checks.map(lineOf);
     return text(checks.every(({ ok }) => ok) ? 200 : 503, `${lines.join("\n")}\n`);
   },
 });
+
+/** What holds may still have something that people should know of. */
+function lineOf({ name, ok, detail }: ReadinessCheck): string {
+  if (!ok) return `[-]${name} ${detail}`;
+  return detail === "" ? `[+]${name} ok` : `[+]${name} ok, but ${detail}`;
+}
 
 function readiness({ api, waiting, isStopping }: ServerState): readonly ReadinessCheck[] {
   if (api === null) {
     const reasons = waiting.length === 0 ? ["the member is starting"] : waiting;
     return reasons.map((detail) => ({ name: "start", ok: false, detail }));
   }
-  const stopping = { name: "server", ok: !isStopping, detail: "the server is stopping" };
+  const stopping = { name: "server", ok: !isStopping, detail: isStopping ? "the server is stopping" : "" };
   return [...api.member.readiness(), stopping];
 }
 
