@@ -1,7 +1,7 @@
 /** Commands that need no running member. */
 
 import { existsSync } from "node:fs";
-import type { Command } from "commander";
+import { InvalidArgumentError, type Command } from "commander";
 import { flagOf, optionNames, options, variableOf } from "../config/options.ts";
 import { optionInWords, optionsAsMarkdown } from "../config/render-options.ts";
 import { CommandFailure, exitCodes } from "./exit-codes.ts";
@@ -11,9 +11,9 @@ export function addOfflineCommands(program: Command): void {
   program
     .command("inspect <dir>")
     .description("a member's data folder in words; changes nothing")
-    .option("--entries <n>", "how many of the newest log entries are listed", "100")
-    .action(async (dir: string, given: { readonly entries: string }, command: Command) => {
-      const lines = await inspect(dir, Number(given.entries));
+    .option("--entries <n>", "how many of the newest log entries are listed", wholeNumber, 100)
+    .action(async (dir: string, given: { readonly entries: number }, command: Command) => {
+      const lines = await inspect(dir, given.entries);
       console.log(isJson(command) ? asJson(lines) : lines.join("\n"));
     });
   program
@@ -38,6 +38,11 @@ async function inspect(dir: string, entriesMax: number): Promise<readonly string
     if (error instanceof StorageRefusal) throw new CommandFailure(exitCodes.failed, `${error.message}.`);
     throw error;
   }
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number.");
 }
 
 function isJson(command: Command): boolean {

@@ -3,14 +3,15 @@
  * nothing, also where a start would repair. Meant for a member that does not run: of a running one it shows some moment of the past.
  */
 
-import { existsSync } from "node:fs";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import type { Entry } from "../raft/types.ts";
 import type { Command } from "../registry/commands.ts";
 import { commandCodec } from "./command-codec.ts";
 import { type FloorReading, readFloor } from "./floor.ts";
 import { type IdentityReading, readIdentity } from "./identity.ts";
 import { NodeDisk } from "./node-disk.ts";
-import { decideRecovery } from "./recovery.ts";
+import { decideRecovery, type FoundImage, type Recovery } from "./recovery.ts";
 import { readImageCopy } from "./image-copy.ts";
 import type { ImageSearch } from "./state/find-image.ts";
 import { segmentPath } from "./wal/contents.ts";
@@ -30,7 +31,8 @@ export async function inspectFolder({
   dir,
   entriesMax = entriesMaxDefault,
 }: InspectOptions): Promise<string[]> {
-  if (!existsSync(dir)) return [`${dir}: there is no such folder`];
+  if (!fs.existsSync(dir)) return [`${dir}: there is no such folder`];
+  if (fs.readdirSync(dir).length === 0) return [`${dir}: empty; a member that starts here is a new one`];
   const disk = new NodeDisk(dir);
   const identity = readIdentity(disk);
   const floor = readFloor(disk);
@@ -40,7 +42,8 @@ export async function inspectFolder({
     ...identityLines(identity),
     ...floorLines(floor),
     ...logLines(scan),
-    ...imageLines(image),
+    ...imageLines(dir, image),
+    ...otherLines(dir),
     ...damageLines(identity, floor, scan, image),
     ...entryLines(scan.entries, entriesMax),
   ];
@@ -83,7 +86,7 @@ function logLines(scan: WalScan): string[] {
   ];
 }
 
-function imageLines({ found }: ImageSearch): string[] {
+function imageLines(dir: string, { found }: ImageSearch): string[] {
   if (found === null) return ["state image: none"];
   const { meta, records } = found.image;
   const received = meta.isReceived ? ", received from another member" : "";
@@ -93,9 +96,24 @@ function imageLines({ found }: ImageSearch): string[] {
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   }
   return [
-    `state image: state.${found.number} at ${nameOf(meta.base.last)}, ${meta.totals.count} records${received}`,
+    `state image: state.${found.number} at ${nameOf(meta.base.last)}, ${meta.totals.count} records, ${bytesBelow(join(dir, `state.${found.number}`))} bytes${received}`,
     ...[...kinds].map(([kind, count]) => `  ${kind}: ${count}`),
   ];
+}
+
+/** What a start does not read: for people, or to be removed. */
+function otherLines(dir: string): string[] {
+  const half = fs.readdirSync(dir).filter((name) => name.endsWith(".tmp"));
+  return [...half, "wal/damaged", "reserve"]
+    .filter((name) => fs.existsSync(join(dir, name)))
+    .map((name) => `also there: ${name}, ${bytesBelow(join(dir, name))} bytes`);
+}
+
+/** Of a file, or of all files in a folder. */
+function bytesBelow(path: string): number {
+  const about = fs.statSync(path, { throwIfNoEntry: false });
+  if (about === undefined || !about.isDirectory()) return about?.size ?? 0;
+  return fs.readdirSync(path).reduce((sum, name) => sum + bytesBelow(join(path, name)), 0);
 }
 
 function damageLines(
@@ -107,8 +125,20 @@ function damageLines(
   const isMember = identity.kind !== "read" || identity.identity.clusterId !== null;
   const isFounding = identity.kind === "read" && identity.identity.clusterId === null;
   const image = found?.image.meta ?? null;
-  const problems = isMember ? [...decideRecovery({ scan, floor, image, isFounding }).damage, ...damage] : [];
-  return problems.length === 0 ? ["damage: none found"] : problems.map((problem) => `damage: ${problem}`);
+  if (!isMember) return ["damage: none found"];
+  const recovery = decideRecovery({ scan, floor, image, isFounding });
+  const problems = [...recovery.damage, ...damage];
+  return [
+    ...(problems.length === 0 ? ["damage: none found"] : problems.map((problem) => `damage: ${problem}`)),
+    startInWords(recovery, image),
+  ];
+}
+
+function startInWords({ recovering, base, entries, usesImage }: Recovery, image: FoundImage | null): string {
+  const state = usesImage && image !== null ? `the image at ${nameOf(image.base.last)}` : "no state";
+  const what = `${state} and ${entries.length} entries after ${nameOf(base.last)}`;
+  if (recovering === null) return `a start: begins with ${what}`;
+  return `a start: begins with ${what}, and has no vote until the others have given back what may be lost`;
 }
 
 function entryLines(entries: readonly Entry[], entriesMax: number): string[] {

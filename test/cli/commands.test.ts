@@ -275,5 +275,6 @@ test("inspect of a folder that is not there is told", async () => {
   expect(await run(["inspect", join(folder, "nothing")])).toBe(3);
   expect(complained).toContain("There is no folder");
   expect(await run(["inspect", folder])).toBe(0);
-  expect(printed).not.toBe("");
+  expect(printed).toContain("empty; a member that starts here is a new one");
+  expect(await run(["inspect", folder, "--entries", "many"])).toBe(2);
 });

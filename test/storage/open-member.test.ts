@@ -331,12 +331,15 @@ test("inspect describes a folder and changes nothing in it", async () => {
   expect(contentsOf(dir)).toEqual(before);
   expect(lines[0]).toMatch(/^member n1 of cluster c1, incarnation [0-9a-f]{16}, folder format 1$/);
   expect(lines).toContain("hard state: term 4, voted for n3");
-  expect(lines).toContain("state image: state.1 at 2@4, 1 records");
+  expect(lines.join("\n")).toMatch(/^state image: state.1 at 2@4, 1 records, \d+ bytes$/m);
+  expect(lines).toContain("a start: begins with the image at 2@4 and 4 entries after 0@0");
   expect(lines).toContain("damage: none found");
   expect(lines.filter((line) => /^ {2}\d+@\d+ /.test(line))).toHaveLength(2);
 
   flipByte(join(dir, "wal"), ".wal");
-  expect((await inspectFolder({ dir })).join("\n")).toMatch(/damage: .*wal/);
+  const damaged = (await inspectFolder({ dir })).join("\n");
+  expect(damaged).toMatch(/damage: .*wal/);
+  expect(damaged).toMatch(/a start: begins with .*, and has no vote until/);
 });
 
 async function chunksOf(

@@ -26,6 +26,8 @@ export interface MemberSettings {
   readonly peerPort: number;
   /** Further options of `serve`, without the leading dashes. */
   readonly flags: Readonly<Record<string, string>>;
+  /** The program's main file, in the place of the one in `src/`. */
+  readonly program?: string;
   /** Further environment variables. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -71,7 +73,7 @@ export class MemberProcess {
 
   start(): void {
     if (this.isRunning) throw new Error(`${this.id} runs already`);
-    const { id, dataFolder, clientUrl, peerPort, flags, environment = {} } = this.settings;
+    const { id, dataFolder, clientUrl, peerPort, flags, program, environment = {} } = this.settings;
     const given = {
       id,
       data: dataFolder,
@@ -81,7 +83,7 @@ export class MemberProcess {
       ...flags,
     };
     const args = Object.entries(given).flatMap(([flag, value]) => [`--${flag}`, value]);
-    const child = spawn(process.execPath, [...nodeFlags, entryPoint, "serve", ...args], {
+    const child = spawn(process.execPath, [...nodeFlags, program ?? entryPoint, "serve", ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       // Nothing of whoever runs the tests reaches the member.
       env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compileCache, ...environment },

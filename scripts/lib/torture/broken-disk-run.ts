@@ -19,7 +19,7 @@ interface Disk {
   readonly broken: BrokenDisk;
 }
 
-export const brokenDisks: Run = async ({ count, seed, say, endsAtMs }) => {
+export const brokenDisks: Run = async ({ count, seed, say, program, endsAtMs }) => {
   const disks = new Map<string, Disk>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -28,7 +28,7 @@ export const brokenDisks: Run = async ({ count, seed, say, endsAtMs }) => {
     disks.set(dataFolder, disk);
     return { ...disk.power.environment(shim, { ignoreSyncs: false }), ...disk.broken.environment() };
   };
-  const lab = await Lab.start({ seed, environment });
+  const lab = await Lab.start({ seed, program, environment });
   const tally = new Tally();
   try {
     for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {

@@ -18,8 +18,8 @@ const noticing =
 export async function injuriesOf(
   options: RunOptions & { readonly inThisProcess: boolean },
 ): Promise<readonly [Tally, Lab["ledger"]]> {
-  const { count, seed, say, endsAtMs, inThisProcess } = options;
-  const lab = await Lab.start({ seed, inThisProcess });
+  const { count, seed, say, program, endsAtMs, inThisProcess } = options;
+  const lab = await Lab.start({ seed, program, inThisProcess });
   const tally = new Tally();
   const earlierFolders = new Map<LabMember, string>();
   try {

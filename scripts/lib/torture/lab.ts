@@ -18,6 +18,8 @@ export interface LabOptions {
   /** Clients at once. */
   readonly writers?: number;
   readonly readers?: number;
+  /** The main file that members run; null for the one in `src/`. */
+  readonly program: string | null;
   /** Members in this process instead of one each. */
   readonly inThisProcess?: boolean;
   /** The environment of a member, by the folder that will hold its data. */
@@ -57,7 +59,14 @@ export class Lab {
   }
 
   static async start(options: LabOptions): Promise<Lab> {
-    const { seed, writers = 6, readers = 2, inThisProcess = false, environment = () => ({}) } = options;
+    const {
+      seed,
+      program,
+      writers = 6,
+      readers = 2,
+      inThisProcess = false,
+      environment = () => ({}),
+    } = options;
     const folder = mkdtempSync(join(tmpdir(), "rollcall-torture-"));
     const ports = await freePorts(2 * size);
     const ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
@@ -70,6 +79,7 @@ export class Lab {
         peerPort: ports[size + i] ?? 0,
         flags: { members: peers, ...flags },
         environment: environment(join(folder, id)),
+        ...(program === null ? {} : { program }),
       };
       return inThisProcess ? new MemberInThisProcess(settings) : new MemberProcess(settings);
     });

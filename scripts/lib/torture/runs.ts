@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly count: number;
   readonly seed: number;
   readonly say: (line: string) => void;
+  /** The main file that members run; null for the one in `src/`. */
+  readonly program: string | null;
   /** By the monotonic clock: no new round begins after it. */
   readonly endsAtMs: number;
 }
@@ -23,8 +25,8 @@ const roundsPerLook = 5;
 const killedAgainShare = 0.4;
 
 /** SIGKILL at random moments: one member, often the leader, two, or all at once; and again while they start. */
-export async function kills({ count, seed, say, endsAtMs }: RunOptions): ReturnType<Run> {
-  const lab = await Lab.start({ seed });
+export async function kills({ count, seed, say, program, endsAtMs }: RunOptions): ReturnType<Run> {
+  const lab = await Lab.start({ seed, program });
   const tally = new Tally();
   try {
     for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
@@ -64,6 +66,7 @@ export async function powerLosses({
   count,
   seed,
   say,
+  program,
   endsAtMs,
   ignoreSyncs,
 }: RunOptions & { readonly ignoreSyncs: boolean }): ReturnType<Run> {
@@ -75,7 +78,7 @@ export async function powerLosses({
     supplies.set(dataFolder, supply);
     return supply.environment(shim, { ignoreSyncs });
   };
-  const lab = await Lab.start({ seed, environment });
+  const lab = await Lab.start({ seed, program, environment });
   const tally = new Tally();
   try {
     for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
@@ -109,7 +112,7 @@ export async function powerLosses({
 }
 
 /** The leader's disk becomes slow, or hangs: somebody else has to lead, and nothing may be lost. */
-export async function slowDisks({ count, seed, say, endsAtMs }: RunOptions): ReturnType<Run> {
+export async function slowDisks({ count, seed, say, program, endsAtMs }: RunOptions): ReturnType<Run> {
   const disks = new Map<string, SlowDisk>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -118,7 +121,7 @@ export async function slowDisks({ count, seed, say, endsAtMs }: RunOptions): Ret
     disks.set(dataFolder, disk);
     return disk.environment(shim);
   };
-  const lab = await Lab.start({ seed, environment });
+  const lab = await Lab.start({ seed, program, environment });
   const tally = new Tally();
   try {
     for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
