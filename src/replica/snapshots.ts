@@ -86,10 +86,16 @@ export class Snapshots {
     if (offer === undefined) return done(undefined);
     offer.lastReadMs = this.#options.clock.monotonicMs();
     offer.source.read(position, (failure, chunk) => {
-      if (failure !== null) return this.#withdraw(offer, false, () => done(undefined));
+      if (failure !== null) return this.#readFailed(offer, failure, () => done(undefined));
       done(chunk);
       if (chunk === null) this.#withdraw(offer, true);
     });
+  }
+
+  /** An image that is damaged would be offered for ever, by a leader that alone does not know: it is a broken disk's. */
+  #readFailed(offer: Offer, failure: StorageFailure, then: () => void): void {
+    if (failure.kind === "failed") this.#options.onStorageFailed(failure);
+    this.#withdraw(offer, false, then);
   }
 
   /** Gives up what nobody reads. */

@@ -320,7 +320,10 @@ export class Wiring {
       resumeImage: () => this.image.resume(),
       onFetchFailed: (meta) => this.driver.enqueue({ kind: "snapshotFailed", id: meta.id }),
       onSent: (to, snapshotId, ok) => this.driver.enqueue({ kind: "snapshotSent", to, id: snapshotId, ok }),
-      onStorageFailed: (failure) => this.#diskFailed(failure),
+      onStorageFailed: (failure) => {
+        this.options.observer.storageFailed("image", failure);
+        this.#diskFailed(failure);
+      },
     });
   }
 

@@ -71,3 +71,28 @@ test("what waits when the disk fails is answered at once, and only what applied 
     "allowed",
   ]);
 });
+
+test("a leader whose image is damaged on the disk says so, and another one brings the follower up", () => {
+  const settings = { retainEntries: 0, imageSyncIntervalMs: 100, flushIntervalMs: 50 };
+  const cluster = new VirtualCluster({ members: 3, random: seededRandom(13), settings });
+  const leader = cluster.waitForLeader();
+  const behind = cluster.ids.find((id) => id !== leader)!;
+  cluster.crash(behind);
+  for (let n = 0; n < 100; n += 1) cluster.mustSubmit(leader, register(`a${n}`));
+  cluster.time.runUntil(() => cluster.replica(leader).status.firstIndex > 50, 60_000, "a compacted log");
+  cluster.disks.get(leader)!.imageDamage = { kind: "failed", message: "the record x is damaged" };
+  cluster.start(behind);
+  cluster.time.runUntil(
+    () => cluster.replica(behind).registry.instanceCount === 100,
+    60_000,
+    `${behind} has got the state from somebody else`,
+  );
+  const disk = cluster
+    .replica(leader)
+    .readiness()
+    .find(({ name }) => name === "disk");
+  expect(disk).toMatchObject({
+    ok: false,
+    detail: expect.stringContaining("the record x is damaged") as string,
+  });
+});

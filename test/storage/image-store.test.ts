@@ -148,6 +148,21 @@ test("chunks can be asked for in any order, and again, and are the same", () => 
   expect(readChunk(machine, source, inOrder.length)).toBe(null);
 });
 
+test("an image that cannot be read is a failed disk, and not when it was closed meanwhile", () => {
+  const machine = new Machine();
+  const state = stateOf(machine);
+  write(machine, state, someRecords, baseAt(3, 1));
+  const failureOf = (source: ImageSource): StorageFailure | null =>
+    machine.wait((done) => source.read(0, (failure) => done(failure)));
+  const unreadable = openImage(machine, state);
+  machine.disk.fault = ({ kind }) => (kind === "store" ? { code: "EIO" } : null);
+  expect(failureOf(unreadable)).toMatchObject({ kind: "failed" });
+
+  machine.disk.fault = ({ kind }) => (kind === "store" ? { code: "ENOSPC" } : null);
+  expect(write(machine, state, [["c", 1]], baseAt(4, 1))).toMatchObject({ kind: "full" });
+  expect(failureOf(unreadable)).toMatchObject({ kind: "full" });
+});
+
 test("an image that does not arrive as it was sent is not installed, and the old one stays", () => {
   const records = Array.from({ length: 3_000 }, (_, i): StateRecord => [`key-${i}`, "x".repeat(300)]);
   const base = baseAt(7, 2);

@@ -51,6 +51,8 @@ export class VirtualDisk {
   failure: StorageFailure | null = null;
   /** The same, of the image alone. */
   imageFailure: StorageFailure | null = null;
+  /** What a read of the image answers, after its first chunk. */
+  imageDamage: StorageFailure | null = null;
 
   /** As a bootstrap leaves it: one membership entry, committed by definition. */
   static bootstrapped(membership: Membership): VirtualDisk {
@@ -173,7 +175,9 @@ export class VirtualState implements StateStore {
 
   openImage(done: (failure: StorageFailure | null, source: ImageSource | null) => void): void {
     const image = this.#disk.readImage();
-    this.#scheduler.after(this.#disk.syncMs, () => done(null, new VirtualSource(image, this.#scheduler)));
+    this.#scheduler.after(this.#disk.syncMs, () =>
+      done(null, new VirtualSource(image, this.#disk, this.#scheduler)),
+    );
   }
 
   receiveImage(): ImageSink {
@@ -185,9 +189,11 @@ export class VirtualState implements StateStore {
 class VirtualSource implements ImageSource {
   readonly base: LogBase;
   readonly #chunks: Uint8Array[];
+  readonly #disk: VirtualDisk;
   readonly #scheduler: Scheduler;
 
-  constructor(image: StateImage, scheduler: Scheduler) {
+  constructor(image: StateImage, disk: VirtualDisk, scheduler: Scheduler) {
+    this.#disk = disk;
     this.base = image.base;
     this.#chunks = [image.base, ...image.records].map((each) =>
       new TextEncoder().encode(JSON.stringify(each)),
@@ -196,7 +202,9 @@ class VirtualSource implements ImageSource {
   }
 
   read(position: number, done: (failure: StorageFailure | null, chunk: Uint8Array | null) => void): void {
-    this.#scheduler.soon(() => done(null, this.#chunks[position] ?? null));
+    const { imageDamage } = this.#disk;
+    if (position > 0 && imageDamage !== null) this.#scheduler.soon(() => done(imageDamage, null));
+    else this.#scheduler.soon(() => done(null, this.#chunks[position] ?? null));
   }
 
   close(): void {

@@ -13,20 +13,25 @@ import type { RecordView, StoredRecord } from "./record-store.ts";
 
 export const chunkBytes = 256 * 1024;
 
+const closedMeanwhile = { kind: "full", message: "the state image was closed meanwhile; try again" } as const;
+
 type ReadDone = (failure: StorageFailure | null, chunk: Uint8Array | null) => void;
 
 export class ViewSource implements ImageSource {
   readonly base: LogBase;
   readonly #view: RecordView;
   readonly #meta: ImageMeta;
+  readonly #isOpen: () => boolean;
   /** The key before the first one of each chunk known so far. */
   readonly #keysBefore: string[] = [metaKey];
   /** How many chunks there are, once the end was met. */
   #chunks: number | null = null;
 
-  constructor(view: RecordView, meta: ImageMeta) {
+  /** `isOpen`: false once the image has been closed, or another one took its place. Whatever a read says then is no news of the disk. */
+  constructor(view: RecordView, meta: ImageMeta, isOpen: () => boolean) {
     this.#view = view;
     this.#meta = meta;
+    this.#isOpen = isOpen;
     this.base = meta.base;
   }
 
@@ -49,7 +54,7 @@ export class ViewSource implements ImageSource {
     // Even the answer "there is none" comes from the view, so that it is never given within the call.
     const after = isAfterEnd ? lastOf(this.#keysBefore) : must(this.#keysBefore[position], "a known chunk");
     this.#view.read(after, chunkBytes, (failure, records) => {
-      if (failure !== null) return done(failure, null);
+      if (failure !== null) return done(this.#isOpen() ? failure : closedMeanwhile, null);
       if (isAfterEnd) return done(null, null);
       const damaged = records.find((record) => verifiedSum(record) === null);
       if (damaged !== undefined)

@@ -131,11 +131,13 @@ export class ImageStore implements StateStore {
       const failure = { kind: "full", message: "the disk has no room for the state image" } as const;
       return this.#soon(() => done(failure, null));
     }
-    const view = this.#store.view();
+    const store = this.#store;
+    const isOpen = (): boolean => this.#store === store && !this.#mustReopen;
+    const view = store.view();
     view.read("", 1, (failure, records) => {
       const [key, bytes] = records[0] ?? [null, null];
       const meta = key === metaKey ? decodeMeta(bytes) : null;
-      if (meta !== null) return done(null, new ViewSource(view, meta));
+      if (meta !== null) return done(null, new ViewSource(view, meta, isOpen));
       view.close();
       if (failure !== null || key === null) done(failure, null);
       else
