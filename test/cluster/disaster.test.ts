@@ -1,11 +1,15 @@
 // The way back from a disaster, with real members and the commands that an operator types.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test, vi } from "vitest";
 import { run } from "../../src/cli/program.ts";
 import { TestCluster, type ClusterAnswer } from "../support/cluster.ts";
 import type { MemberProcess } from "../support/member-process.ts";
+import { seededRandom } from "../support/random.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const instances = "/v1/services/web/instances";
@@ -106,3 +110,62 @@ test("after the loss of a majority one member's folder becomes a new cluster, wi
   expect(picture.members.map(({ id }) => id)).toEqual(["m1"]);
   expect(picture.revision).toBeGreaterThanOrEqual(2 ** 40);
 });
+
+test("a restore and a recovery that are killed at any moment have made nothing yet, and can be repeated", async () => {
+  const cluster = await TestCluster.start();
+  const [first] = cluster.members;
+  if (first === undefined) throw new Error("no member");
+  const operations = Array.from({ length: 1_000 }, (_, i) => ({
+    ...body,
+    op: "register",
+    service: "web",
+    id: `a${i}`,
+  }));
+  expect((await cluster.request(first, "POST", "/v1/batch", { operations })).status).toBe(200);
+  const file = join(cluster.folder, "registry.backup");
+  expect(await command("--server", first.clientUrl, "backup", file)).toMatchObject({ status: 0 });
+  await first.kill();
+
+  const seed = Number(process.env["SEED"] ?? 4);
+  const random = seededRandom(seed);
+  const data = join(cluster.folder, "m1");
+  const to = ["--data", data, "--id", "m1"];
+  for (const what of [
+    ["restore", file],
+    ["recover", first.settings.dataFolder, "--i-accept-data-loss"],
+  ]) {
+    for (let i = 0; i < 4; i += 1) {
+      await killWhileItWrites([...what, ...to], `${data}.unfinished`, random);
+      const left = existsSync(data) ? (await command("inspect", data)).said : "nothing";
+      expect(left, `SEED=${seed}`).toMatch(/^nothing$|instance: 1000/m);
+      rmSync(data, { recursive: true, force: true });
+    }
+    expect(await command(...what, ...to), `SEED=${seed}`).toMatchObject({ status: 0 });
+    const { said } = await command("inspect", data);
+    expect(said).toContain("damage: none found");
+    expect(said).toContain("instance: 1000");
+    expect(existsSync(`${data}.unfinished`)).toBe(false);
+    rmSync(data, { recursive: true });
+  }
+});
+
+const program = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+/** Starts the command as a process of its own and kills it once the folder is there, after some of the writes that follow. */
+async function killWhileItWrites(
+  args: readonly string[],
+  folder: string,
+  random: () => number,
+): Promise<void> {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...args], {
+    stdio: "ignore",
+  });
+  const ended = once(child, "close");
+  const filesMax = Math.floor(random() * 12);
+  const hasBegun = (): boolean =>
+    child.exitCode !== null ||
+    (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= filesMax);
+  await waitFor(hasBegun, { what: `${args[0]} has made ${filesMax} files`, everyMs: 1 });
+  child.kill("SIGKILL");
+  await ended;
+}

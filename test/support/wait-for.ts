@@ -6,9 +6,9 @@ export interface WaitOptions {
   /** What is waited for, as it would end the sentence "did not happen within 10,000 ms: ...". */
   readonly what: string;
   readonly withinMs?: number;
+  /** How often to look. */
+  readonly everyMs?: number;
 }
-
-const intervalMs = 20;
 
 /** Thrown by an attempt: the condition can never hold any more. */
 export class NeverError extends Error {}
@@ -16,7 +16,7 @@ export class NeverError extends Error {}
 /** The first result that is not null, undefined or false. An attempt that throws counts as "not yet", and is told if there is no other. */
 export async function waitFor<T>(
   attempt: () => Promise<T | null | undefined | false> | T | null | undefined | false,
-  { what, withinMs = 15_000 }: WaitOptions,
+  { what, withinMs = 15_000, everyMs = 20 }: WaitOptions,
 ): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {
@@ -31,6 +31,6 @@ export async function waitFor<T>(
     if (performance.now() > deadline) {
       throw new Error(`did not happen within ${withinMs} ms: ${what}`, { cause: lastError });
     }
-    await sleep(intervalMs);
+    await sleep(everyMs);
   }
 }

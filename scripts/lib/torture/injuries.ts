@@ -95,8 +95,19 @@ const folderHarms: Readonly<Record<string, (folder: Folder, random: Random) => I
 const folderHarmShare = 0.1;
 const secondHarmShare = 0.15;
 
-/** Harms one place, now and then two. Empty when what was drawn would have changed nothing. */
+/** Not everything that is drawn changes something. */
+const drawsMax = 100;
+
+/** Harms one place, now and then two. */
 export function injure(folder: Folder, random: Random): readonly Injury[] {
+  for (let i = 0; i < drawsMax; i += 1) {
+    const injuries = tryToInjure(folder, random);
+    if (injuries.length > 0) return injuries;
+  }
+  throw new Error(`nothing in ${folder.path} could be harmed`);
+}
+
+function tryToInjure(folder: Folder, random: Random): readonly Injury[] {
   if (random() < folderHarmShare) {
     const injury = pick(Object.values(folderHarms), random)(folder, random);
     return injury === null ? [] : [injury];

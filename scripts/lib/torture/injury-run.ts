@@ -8,8 +8,13 @@ import type { RunOptions } from "./runs.ts";
 import { Tally } from "./tally.ts";
 
 const healMs = 30_000;
-const roundsPerLook = 5;
 const compactionShare = 0.3;
+
+/** In one process a round takes a fraction of the time, if clients leave it some. */
+const pace = {
+  real: { pauseMs: 1_000, roundsPerLook: 5, writers: 6, readers: 2 },
+  here: { pauseMs: 150, roundsPerLook: 10, writers: 3, readers: 1 },
+} as const;
 
 /** What a member says that has noticed something. */
 const noticing =
@@ -19,7 +24,8 @@ export async function injuriesOf(
   options: RunOptions & { readonly inThisProcess: boolean },
 ): Promise<readonly [Tally, Lab["ledger"]]> {
   const { count, seed, say, program, endsAtMs, inThisProcess } = options;
-  const lab = await Lab.start({ seed, program, inThisProcess });
+  const { pauseMs, roundsPerLook, writers, readers } = inThisProcess ? pace.here : pace.real;
+  const lab = await Lab.start({ seed, program, inThisProcess, writers, readers });
   const tally = new Tally();
   const earlierFolders = new Map<LabMember, string>();
   try {
@@ -28,7 +34,7 @@ export async function injuriesOf(
       const { dataFolder } = victim.settings;
       const earlier = new Map(filesIn(dataFolder).map((path) => [path, readIfThere(path)]));
       if (lab.random() < compactionShare) await lab.compact(victim);
-      await lab.pause(inThisProcess ? 300 : 1_000);
+      await lab.pause(pauseMs);
       await victim.kill(lab.random() < 0.5 ? "SIGKILL" : "SIGTERM");
       const before = `${dataFolder}.before`;
       fs.cpSync(dataFolder, before, { recursive: true });
@@ -81,7 +87,7 @@ class InjuredRound {
       () => false,
     );
     const log = victim.log.slice(logBefore);
-    if (injuries.length > 0) await this.#count(injuries, injured, { isHealed, log });
+    await this.#count(injuries, injured, { isHealed, log });
     fs.rmSync(injured, { recursive: true });
     if (!isHealed) await this.#startAsBefore();
   }
