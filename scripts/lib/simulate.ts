@@ -27,7 +27,7 @@ in every way that the seed has drawn, and checks every step. The same seed alway
   --mutants      plants known bugs, one at a time, and prints whether and how soon each is found; with --seeds
                  within so many seeds (default 2,000)
   --only TEXT    with --mutants: those whose names contain TEXT
-  --coverage     with --seeds: prints which share of the production files' lines ran
+  --coverage     with --seeds: prints which share of the production files' lines ran; at least 90 % should
   --help         this text
 
 Ends with \`N seeds, N events, N faults, N violations\`; the exit status is 1 if there was a violation.`;

@@ -163,6 +163,5 @@ export function segmentPath(number: number): string {
 
 /** The number in a segment's file name; null for other names. */
 export function segmentNumber(name: string): number | null {
-  const digits = /^(\d{10})\.wal$/.exec(name)?.[1];
-  return digits === undefined ? null : Number(digits);
+  return /^\d{10}\.wal$/.test(name) ? Number(name.slice(0, nameDigits)) : null;
 }
