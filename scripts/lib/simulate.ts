@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { optionsFor } from "../../test/simulation/options.ts";
 import { violationReport } from "../../test/simulation/report.ts";
 import { runSeedsInParallel } from "../../test/simulation/run-in-parallel.ts";
-import { median, runSeeds, type SeedRun, Totals } from "../../test/simulation/run-seeds.ts";
+import { median, Totals } from "../../test/simulation/run-seeds.ts";
 import { Simulation } from "../../test/simulation/simulation.ts";
 import { measureCoverage } from "./simulate-coverage.ts";
 import { huntMutants, mutantSeedsMax } from "./simulate-mutants.ts";
@@ -100,15 +100,12 @@ function runOne(seed: number, { limits, trace }: Arguments): Totals {
   return totals;
 }
 
-async function runMany(
-  { seeds, base, minutes, limits }: Arguments,
-  run: (seedRun: SeedRun) => Totals | Promise<Totals>,
-): Promise<Totals> {
+async function runMany({ seeds, base, minutes, jobs, limits }: Arguments): Promise<Totals> {
   const first = base ?? Math.floor(Math.random() * 1_000_000_000);
   const endMs = minutes === null ? Infinity : performance.now() + minutes * 60_000;
   const count = seeds ?? (minutes === null ? 100 : Infinity);
   let given = 0;
-  const totals = await run({
+  const totals = await runSeedsInParallel(jobs, {
     next: () => (given < count && performance.now() < endMs ? first + given++ : null),
     limits,
     onViolation: (result) => console.log(`\n${violationReport(result, limits)}\n`),
@@ -137,11 +134,11 @@ async function main(): Promise<void> {
       only: given.only ?? "",
     });
   if (given.coverage === true) {
-    const base = given.base ?? 1;
-    return printTotals(await measureCoverage(() => runMany({ ...given, base }, runSeeds)));
+    const base = given.base === null ? ["--base", "1"] : [];
+    return measureCoverage([...process.argv.slice(2).filter((each) => each !== "--coverage"), ...base]);
   }
   if (given.seed !== null) return printTotals(runOne(given.seed, given));
-  printTotals(await runMany(given, (seedRun) => runSeedsInParallel(given.jobs, seedRun)));
+  printTotals(await runMany(given));
 }
 
 try {

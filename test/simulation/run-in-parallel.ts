@@ -3,10 +3,17 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { OptionLimits } from "./options.ts";
-import { type SeedResult, type SeedRun, Totals } from "./run-seeds.ts";
+import { type SeedResult, Totals } from "./run-seeds.ts";
 
 /** A run makes much that is soon forgotten: with room for it, less of it is copied before it is. */
 const youngMegabytes = 48;
+
+export interface SeedRun {
+  /** The seed to run next; null when there are enough. */
+  readonly next: () => number | null;
+  readonly limits: OptionLimits;
+  readonly onViolation: (result: SeedResult) => void;
+}
 
 /** With `jobs` threads. A seed whose thread breaks down counts as a violation, and the others go on. */
 export async function runSeedsInParallel(
@@ -49,8 +56,11 @@ class SeedThread {
     }
   }
 
+  /** By itself and not by force, or what it counted of the lines that it ran would be lost. */
   async end(): Promise<void> {
-    await this.#worker.terminate();
+    const ended = once(this.#worker, "exit");
+    this.#worker.postMessage(null);
+    await ended;
   }
 
   #start(): Worker {

@@ -1,17 +1,10 @@
-/** Runs seeds one after the other and adds up what happened. */
+/** Runs a seed, and adds up what happened in many. */
 
 import { optionsFor, type OptionLimits } from "./options.ts";
 import { Simulation, type RunResult } from "./simulation.ts";
 
 /** Of one run what is added up, and what is told when it failed. */
 export type SeedResult = Pick<RunResult, "seed" | "events" | "faults" | "violation">;
-
-export interface SeedRun {
-  /** The seed to run next; null when there are enough. */
-  readonly next: () => number | null;
-  readonly limits: OptionLimits;
-  readonly onViolation: (result: SeedResult) => void;
-}
 
 export class Totals {
   seeds = 0;
@@ -39,18 +32,6 @@ export function runSeed(seed: number, limits: OptionLimits = {}): RunResult {
 /** Refusals are errors, and many: their stacks would cost more than they tell. */
 export function withoutStacks(): void {
   Error.stackTraceLimit = 0;
-}
-
-/** In this very thread, for what looks at it from inside; `runSeedsInParallel` is faster. */
-export function runSeeds({ next, limits, onViolation }: SeedRun): Totals {
-  const totals = new Totals();
-  withoutStacks();
-  for (let seed = next(); seed !== null; seed = next()) {
-    const result = runSeed(seed, limits);
-    totals.add(result);
-    if (result.violation !== null) onViolation(result);
-  }
-  return totals;
 }
 
 export function median(numbers: readonly number[]): number {
