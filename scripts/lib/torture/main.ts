@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { brokenDisks } from "./broken-disk-run.ts";
 import { injuriesOf } from "./injury-run.ts";
 import { kills, powerLosses, slowDisks, type Run } from "./runs.ts";
-import { detailsInWords, keepPiece, keptPieces, pieceOf, sumInWords } from "./tally.ts";
+import { detailsInWords, keepPiece, keptPieces, pieceOf, sumInWords, type Piece } from "./tally.ts";
 
 const help = `Usage: ./scripts/torture KIND [--count N] [--seed S] [--seconds T] [--totals FILE [--until N]]
 
@@ -61,13 +61,19 @@ if (values.help === true || run === undefined || Number.isNaN(count + seconds) |
   process.exit(values.help === true ? 0 : 2);
 }
 
+/** Each run can be repeated by its seed and its count. */
+function totalInWords(runs: readonly Piece[]): string {
+  const seeds = runs.map((one) => `${one.seed}:${one.done}`).join(" ");
+  return `${kind} in ${runs.length} runs: ${sumInWords(runs)}; seed:count ${seeds}`;
+}
+
 function say(line: string): void {
   console.log(`  ${line}`);
 }
 
 if (count <= 0) {
   for (const line of detailsInWords(kept)) say(line);
-  console.log(`${kind} in ${kept.length} runs: ${sumInWords(kept)}`);
+  console.log(totalInWords(kept));
   process.exit(0);
 }
 console.log(`torture ${kind}: ${count}, seed ${seed}`);
@@ -85,8 +91,9 @@ if (values.totals !== undefined) keepPiece(values.totals, piece);
 for (const one of [...piece.lost, ...piece.wrong].slice(0, 20)) say(one);
 for (const line of detailsInWords([piece])) say(line);
 console.log(sumInWords([piece]));
-console.log(`repeat: ./scripts/torture ${kind} --count ${piece.done} --seed ${seed}`);
-if (pieces.length > 1) console.log(`${kind} in ${pieces.length} runs: ${sumInWords(pieces)}`);
+const program = values.program === undefined ? "" : ` --program ${values.program}`;
+console.log(`repeat: ./scripts/torture ${kind} --count ${piece.done} --seed ${seed}${program}`);
+if (pieces.length > 1) console.log(totalInWords(pieces));
 const isAsItShould =
   kind === "power-control" ? piece.lost.length > 0 : piece.lost.length + piece.wrong.length === 0;
 process.exit(isAsItShould ? 0 : 1);
