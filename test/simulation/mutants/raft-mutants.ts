@@ -132,11 +132,11 @@ export const raftMutants: readonly Mutant[] = [
     replace: `if (index <= log.commitIndex) return;`,
   },
   {
-    name: "a follower commits beyond what an append verified",
+    name: "a follower commits by an append that it refuses",
     catalogue: "B23",
     file: "raft/follower.ts",
-    find: `this.#node.commitTo(Math.min(message.commit, matched));`,
-    replace: `this.#node.commitTo(Math.min(message.commit, log.lastIndex));`,
+    find: `if (skipped === 0 && !log.has(message.previous)) return this.#reject(message);`,
+    replace: `if (skipped === 0 && !log.has(message.previous)) { this.#node.commitTo(Math.min(message.commit, log.lastIndex)); return this.#reject(message); }`,
   },
   {
     name: "a heartbeat commits beyond what the follower holds",
