@@ -35,6 +35,11 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause: "members with an old membership refused a replaced member that it could not know",
   },
   {
+    seed: 586138612,
+    eventsMax: 40_000,
+    cause: "the nemesis wiped every disk before anything but the founding was committed",
+  },
+  {
     seed: 576138626,
     eventsMax: 40_000,
     cause: "the liveness check left no time for entries that everybody held and nobody had committed",

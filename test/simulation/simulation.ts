@@ -198,8 +198,9 @@ export class Simulation implements NemesisWorld {
 
   memberships(): readonly Membership[] {
     const memberships: Membership[] = [];
-    const committed = this.checkers.committed.membership();
-    if (committed !== null) memberships.push(committed);
+    // The founding entry is committed by definition, before anybody has said so: its voters are those whose disks must not all be wiped.
+    const committed = this.checkers.committed.membership() ?? this.#founders();
+    memberships.push(committed);
     for (const { core } of this.#members)
       if (core !== null) memberships.push(...core.view.node.log.memberships());
     return memberships.filter(({ voters }) => voters.length > 0);
@@ -339,10 +340,14 @@ export class Simulation implements NemesisWorld {
 
   /** All founding members write the same first entry, as bootstrap leaves them. */
   #found(): void {
-    const membership = membershipOf(this.#members.map(({ id }) => id));
+    const membership = this.#founders();
     let founded = 0;
     for (const member of this.#members) member.found(membership, () => (founded += 1));
     this.time.runUntil(() => founded === this.#members.length, 600_000, "the founding of all members");
+  }
+
+  #founders(): Membership {
+    return membershipOf(this.#members.map(({ id }) => id));
   }
 
   readonly #hooks: MemberHooks = {
