@@ -35,6 +35,16 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause: "members with an old membership refused a replaced member that it could not know",
   },
   {
+    seed: 587138616,
+    eventsMax: 40_000,
+    cause: "the completeness checker asked the leader of an old term for what a later one had committed",
+  },
+  {
+    seed: 451,
+    eventsMax: 5000,
+    cause: "the lease checker took a late answer to an earlier call for one to the call under way",
+  },
+  {
     seed: 586138612,
     eventsMax: 40_000,
     cause: "the nemesis wiped every disk before anything but the founding was committed",

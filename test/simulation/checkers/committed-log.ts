@@ -20,6 +20,8 @@ export class CommittedLog {
   readonly #entries: Entry[] = [];
   /** True time at which each was first known to be committed. */
   readonly #timesMs: number[] = [];
+  /** The term whose leader committed each, which may be later than its own. */
+  readonly #committedIn: Term[] = [];
   /** Up to where each running process was compared. */
   readonly #seen = new Map<SimMember, Index>();
   /** What was in force on each at that time. */
@@ -52,6 +54,11 @@ export class CommittedLog {
 
   termAt(index: Index): Term {
     return this.#entries[index - 1]?.term ?? 0;
+  }
+
+  /** The term whose leader committed the entry at `index`; 0 while nobody has. */
+  committedIn(index: Index): Term {
+    return this.#committedIn[index - 1] ?? 0;
   }
 
   /** The last index that was committed at this true time. */
@@ -106,6 +113,8 @@ export class CommittedLog {
       this.#checkLeaderCommits(member, index);
       this.#entries.push(entry);
       this.#timesMs.push(nowMs);
+      // What is committed at once ends with an entry of the leader's own term (paper §5.4.2).
+      this.#committedIn.push(log.termAt(log.commitIndex) ?? 0);
       this.#onCommitted(entry);
     }
     const newest = log.commitIndex === this.#entries.length ? this.last : null;

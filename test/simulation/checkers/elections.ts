@@ -3,7 +3,8 @@
  * Whoever leads was elected by a majority of the voters, each of whom gave one vote in that term, durably (paper §5.2).
  * A vote goes only to a log that is at least as up to date as the voter's (paper §5.4.1).
  * Only a voter leads, or asks to: of the membership that is in force, or of one that may still be (thesis §4.2.2: a leader may remove itself).
- * Leader completeness: a leader's log holds everything that was committed before it won (paper §5.4.3).
+ * Leader completeness: a leader's log holds everything that was committed in earlier terms (paper §5.4.3). Not what a later leader has committed
+ * meanwhile: who stood still may count the votes of an old election when another has long been won.
  */
 
 import type { Message } from "../../../src/raft/messages.ts";
@@ -110,7 +111,7 @@ export class Elections {
     const log = member.core?.view.node.log;
     if (log === undefined) return;
     for (let { index } = this.#committed.last; index >= log.firstIndex; index -= 1) {
-      if (this.#committed.termAt(index) >= term || log.termAt(index) === this.#committed.termAt(index))
+      if (this.#committed.committedIn(index) >= term || log.termAt(index) === this.#committed.termAt(index))
         continue;
       const has = log.termAt(index);
       this.#violate(

@@ -43,7 +43,7 @@ export class Client {
   /** The highest revision that this client has seen: what its reads with `minRevision` ask for. */
   #revision = 0;
   isIdle = true;
-  /** When the write under way was first sent. */
+  /** When the write under way was first sent, and how far the clocks had jumped by then. */
   #firstSent = { sentMs: 0, jumpsMs: 0 };
 
   constructor(options: ClientOptions) {
@@ -95,10 +95,10 @@ export class Client {
     const { checkers, callTimeoutMs, gateway, time } = this.#options;
     const name = `${task.name}/${attempt}`;
     const member = this.#member;
-    const sentMs = time.nowMs;
-    const jumpsMs = this.#options.clockJumpsMs();
     // A repeat may get the result of the first attempt, and then renews nothing.
-    if (attempt === 0) this.#firstSent = { sentMs, jumpsMs };
+    if (attempt === 0) this.#firstSent = { sentMs: time.nowMs, jumpsMs: this.#options.clockJumpsMs() };
+    // A member that stood still may answer when this client is at another write.
+    const firstSent = this.#firstSent;
     checkers.outcomes.begun(name, isRepeatable(task));
     gateway.call<WriteEnd>(
       name,
@@ -108,7 +108,8 @@ export class Client {
       (answer) => {
         const options = { timeoutMs: callTimeoutMs, idempotencyKey: task.idempotencyKey, by: name };
         member.replica?.submit(task.command, options, (end) => {
-          this.#writeEnded(name, member, task.command, end);
+          this.#writeEnded(name, member, end);
+          if (end.kind === "result") noteLease(checkers, task.command, end.result, firstSent);
           answer(end);
         });
       },
@@ -117,7 +118,7 @@ export class Client {
   }
 
   /** In the member's process, at the moment at which it answers. */
-  #writeEnded(name: string, member: SimMember, command: Command, end: WriteEnd): void {
+  #writeEnded(name: string, member: SimMember, end: WriteEnd): void {
     const { checkers } = this.#options;
     checkers.stepped(member);
     if (end.kind === "error") return checkers.outcomes.refused(name, end.error);
@@ -128,7 +129,6 @@ export class Client {
         "read your writes",
         `${member.id} answered ${name} before it had applied entry ${index}`,
       );
-    noteLease(checkers, command, result, this.#firstSent);
   }
 
   #writeReturned(
