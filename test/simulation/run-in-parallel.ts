@@ -5,9 +5,6 @@ import { Worker } from "node:worker_threads";
 import type { OptionLimits } from "./options.ts";
 import { type SeedResult, Totals } from "./run-seeds.ts";
 
-/** A run makes much that is soon forgotten: with room for it, less of it is copied before it is. */
-const youngMegabytes = 48;
-
 export interface SeedRun {
   /** The seed to run next; null when there are enough. */
   readonly next: () => number | null;
@@ -64,9 +61,6 @@ class SeedThread {
   }
 
   #start(): Worker {
-    return new Worker(new URL("seed-worker.ts", import.meta.url), {
-      workerData: this.#limits,
-      resourceLimits: { maxYoungGenerationSizeMb: youngMegabytes },
-    });
+    return new Worker(new URL("seed-worker.ts", import.meta.url), { workerData: this.#limits });
   }
 }
