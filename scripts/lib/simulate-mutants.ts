@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import type { Mutant } from "../../test/simulation/mutants/mutant.ts";
 import { mutants } from "../../test/simulation/mutants/table.ts";
-import { median } from "../../test/simulation/run-seeds.ts";
+import { median, runSeed } from "../../test/simulation/run-seeds.ts";
 
 const eventsMax = 5000;
 /** A mutant that makes the code run for ever is found by that. */
@@ -97,6 +97,12 @@ function judge(mutant: Mutant, output: string, errors: string, wasKilled: boolea
       checker: string;
       message: string;
     };
+    // A seed that fails by itself would find every mutant.
+    if (line.seed !== null && runSeed(line.seed, { eventsMax }).violation !== null)
+      return {
+        finding: { mutant, seeds: null, how: `seed ${line.seed} fails without it too` },
+        totals: line,
+      };
     const how = line.seed === null ? "" : `seed ${line.seed}, ${line.checker}`;
     return { finding: { mutant, seeds: line.seed === null ? null : line.seeds, how }, totals: line };
   } catch {
