@@ -70,11 +70,14 @@ function begin({ server, requestMs }: AppOptions) {
       });
     });
     response.once("finish", () => {
-      if (!request.complete) cutOffAfter(requestMs, request);
+      if (!request.complete) cutOffAfter(server.isStopping ? lastWordsMs : requestMs, request);
     });
     inOrder.enter(exchange, next);
   };
 }
+
+/** While the member stops: time to read the end of an answer, such as a presence's goaway, and no more. Milliseconds. */
+const lastWordsMs = 500;
 
 /** The answer has been sent, and the client still sends: it may finish, so that it sees the answer, but not forever. */
 function cutOffAfter(ms: number, request: Request): void {

@@ -1,4 +1,5 @@
 import { request, type ClientRequest, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { presenceLine } from "../../src/http/answer-schemas.ts";
 import { serve, until, type Served } from "./harness.ts";
@@ -201,6 +202,24 @@ test("a stopping member lets go of its connections, and nobody becomes suspect b
   await stopped;
   expect(lines.at(-1)).toEqual({ type: "goaway" });
   expect(served.member.submitted.filter(({ command }) => command.kind === "presence")).toHaveLength(1);
+});
+
+test("a stopping member does not wait for clients that keep their bodies open: it says goaway, and closes", async () => {
+  const served = await serve();
+  await served.register("a");
+  const line = `${JSON.stringify({ instances: [{ service: "web", id: "a", incarnation: 1 }] })}\n`;
+  const socket = connect({ host: "127.0.0.1", port: served.port });
+  let heard = "";
+  socket.on("data", (chunk: Buffer) => (heard += chunk.toString()));
+  socket.write(
+    "POST /v1/presence HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n" +
+      `${line.length.toString(16)}\r\n${line}\r\n`,
+  );
+  await until(() => heard.includes("attached"));
+  // The time after which everything is cut off is longer than a test may take.
+  await served.server.stop(3_600_000);
+  await until(() => socket.destroyed);
+  expect(heard).toContain('{"type":"goaway"}');
 });
 
 test("what is no presence is refused", async () => {
