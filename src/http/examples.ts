@@ -10,6 +10,8 @@ export interface Example {
   readonly body?: unknown;
   /** Of the first answer that the endpoint lists; text where that has no schema. */
   readonly answer: unknown;
+  /** Of the second one, where that has a body too. */
+  readonly otherAnswer?: unknown;
 }
 
 /** What the names in paths are, in every example. */
@@ -77,6 +79,7 @@ export const examples: Readonly<Record<string, Example>> = {
     headers: { "Idempotency-Key": "7d1c4a" },
     body: { ...declared, session: "4f8a" },
     answer: { instance: single, revision: 42, created: true, changed: true, renewAfterMs: 9_120 },
+    otherAnswer: { instance: single, revision: 42, created: false, changed: false, renewAfterMs: 9_120 },
   },
   renewInstance: {
     body: { incarnation: 42 },

@@ -211,7 +211,7 @@ function answersOf({ id, answers }: Endpoint, components: Components): Readonly<
   const responses = answers.map(({ status, description, schema, mediaTypes = ["application/json"] }, i) => {
     if (schema === null && mediaTypes.includes("application/json") && status === 304)
       return [String(status), { description }];
-    const example = exampleOf(i === 0 ? examples[id]?.answer : undefined);
+    const example = exampleOf([examples[id]?.answer, examples[id]?.otherAnswer][i]);
     const content = schema === null ? {} : { schema: components.schemaOf(schema, "output"), ...example };
     return [
       String(status),
