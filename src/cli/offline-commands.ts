@@ -1,6 +1,6 @@
 /** Commands that need no running member. */
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { InvalidArgumentError, type Command } from "commander";
 import { flagOf, optionNames, options, variableOf } from "../config/options.ts";
 import { optionInWords, optionsAsMarkdown } from "../config/render-options.ts";
@@ -28,7 +28,8 @@ export function addOfflineCommands(program: Command): void {
 }
 
 async function inspect(dir: string, entriesMax: number): Promise<readonly string[]> {
-  if (!existsSync(dir)) throw new CommandFailure(exitCodes.notFound, `There is no folder ${dir}.`);
+  if (!existsSync(dir) || !statSync(dir).isDirectory())
+    throw new CommandFailure(exitCodes.notFound, `There is no folder ${dir}.`);
   // Loaded only here: the other commands need no storage.
   const { inspectFolder } = await import("../storage/inspect.ts");
   const { StorageRefusal } = await import("../storage/refusal.ts");

@@ -5,6 +5,7 @@
 
 import * as fs from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { StorageRefusal } from "./refusal.ts";
 
 export async function syncPath(path: string): Promise<void> {
   const handle = await fs.open(path, "r");
@@ -15,10 +16,34 @@ export async function syncPath(path: string): Promise<void> {
   }
 }
 
-/** Makes the folder, and what is missing above it, for this user only. */
+/**
+ * Makes the folder, and what is missing above it, for this user only. One by one: Node's own recursion never ends where a file system
+ * takes no folders and says ENOENT for it, as /proc does.
+ */
 export async function makeDurableFolder(path: string): Promise<void> {
-  const first = await fs.mkdir(path, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  const last = dirname(resolve(first));
-  for (let folder = resolve(path); folder !== last; folder = dirname(folder)) await syncPath(dirname(folder));
+  const folder = resolve(path);
+  if (await isFolder(folder)) return;
+  const above = dirname(folder);
+  await makeDurableFolder(above);
+  try {
+    await fs.mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT")
+      throw new StorageRefusal(`no folder can be made in ${above}, where ${path} should be`, {
+        cause: error,
+      });
+    // Somebody else may have made it meanwhile: members on one machine share the folders above their own.
+    if (code !== "EEXIST" || !(await isFolder(folder))) throw error;
+  }
+  await syncPath(above);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await fs.stat(path)).isDirectory();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }

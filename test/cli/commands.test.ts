@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
@@ -272,8 +272,13 @@ test("serve has a flag for every option, each in a group", async () => {
 test("inspect of a folder that is not there is told", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rollcall-inspect-test-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  expect(await run(["inspect", join(folder, "nothing")])).toBe(3);
-  expect(complained).toContain("There is no folder");
+  const file = join(folder, "file");
+  writeFileSync(file, "");
+  for (const path of [join(folder, "nothing"), file, join(file, "below")]) {
+    expect(await run(["inspect", path])).toBe(3);
+    expect(complained).toContain(`There is no folder ${path}.`);
+  }
+  rmSync(file);
   expect(await run(["inspect", folder])).toBe(0);
   expect(printed).toContain("empty; a member that starts here is a new one");
   expect(await run(["inspect", folder, "--entries", "many"])).toBe(2);
