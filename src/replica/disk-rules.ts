@@ -7,7 +7,7 @@ import type { NodeId } from "../raft/types.ts";
 
 export interface DiskFacts {
   readonly nowMs: number;
-  /** How long a write to this member's log usually takes; null while it is not known. */
+  /** How long the disk is usually seen at work on a write to this member's log; null while it is not known. */
   readonly writeMs: number | null;
   /** How long the oldest unfinished write has been waiting for the disk; 0 for none. */
   readonly pendingMs: number;

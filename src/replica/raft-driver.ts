@@ -73,6 +73,14 @@ export class RaftDriver {
     return this.#nowMs;
   }
 
+  /**
+   * Whatever happened before this moment was seen by the turn under way, or by the last one; what is not known yet, happened later. A
+   * turn that comes late says so, and nothing else is blamed for it.
+   */
+  get unreadSinceMs(): number {
+    return this.#previousTurnMs;
+  }
+
   /** Takes an input in the next turn. */
   enqueue(input: TimelessInput): void {
     this.#mailbox.push(input);

@@ -31,8 +31,8 @@ export interface StorageLaneOptions {
   readonly observer: ReplicaObserver;
   readonly diskFullRetryMs: number;
   readonly send: (message: Message) => void;
-  /** A write with entries became durable after this time. */
-  readonly onWritten: (durationMs: number) => void;
+  /** A write with entries, handed to the log at this moment, became durable. */
+  readonly onWritten: (startedAtMs: number) => void;
   /** Everything up to `seq` is durable. */
   readonly onStored: (seq: number) => void;
   readonly onFailed: (failure: StorageFailure) => void;
@@ -96,17 +96,17 @@ export class StorageLane {
     const startedAt = clock.monotonicMs();
     job.run((failure) => {
       if (this.#failed || round !== this.#round) return;
-      if (failure === null) this.#finished(job, clock.monotonicMs() - startedAt);
+      if (failure === null) this.#finished(job, startedAt);
       else if (failure.kind === "full") this.#hold(failure);
       else this.#fail(failure);
     });
   }
 
-  #finished(job: LaneJob, durationMs: number): void {
+  #finished(job: LaneJob, startedAtMs: number): void {
     this.#unfinished.shift();
     this.#durableSeq = job.seq;
-    this.#options.observer.persisted(job.entries, durationMs);
-    if (job.entries > 0) this.#options.onWritten(durationMs);
+    this.#options.observer.persisted(job.entries, this.#options.clock.monotonicMs() - startedAtMs);
+    if (job.entries > 0) this.#options.onWritten(startedAtMs);
     this.#releaseHeld();
     this.#options.onStored(job.seq);
   }

@@ -80,6 +80,12 @@ export class VirtualCluster {
     return member.replica;
   }
 
+  /** From now on the member's loop takes so long for each round. */
+  slowDown(id: NodeId, roundMs: number): void {
+    const member = this.#running.get(id);
+    if (member !== undefined) member.process.roundMs = roundMs;
+  }
+
   /** Starts a member from its disk. */
   start(id: NodeId): Replica {
     const process = new VirtualProcess(this.time);

@@ -130,6 +130,8 @@ export class VirtualProcess implements Clock, Scheduler {
   readonly #time: VirtualTime;
   readonly #wallOriginMs: number;
   #hasEnded = false;
+  /** How long a round of its loop takes: what happens meanwhile is seen at its end. 0 for a loop that is always free. */
+  roundMs = 0;
 
   constructor(time: VirtualTime, wallOriginMs = 1_700_000_000_000) {
     this.#time = time;
@@ -149,7 +151,9 @@ export class VirtualProcess implements Clock, Scheduler {
   }
 
   after(ms: number, task: () => void): () => void {
-    return this.#time.after(ms, () => {
+    const dueMs = this.#time.nowMs + ms;
+    const seenMs = this.roundMs === 0 ? dueMs : Math.ceil(dueMs / this.roundMs) * this.roundMs;
+    return this.#time.after(seenMs - this.#time.nowMs, () => {
       if (!this.#hasEnded) task();
     });
   }
