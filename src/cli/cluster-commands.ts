@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster, ClusterMember } from "./cluster-shape.ts";
+import type { Cluster, ClusterMember, Leadership } from "./cluster-shape.ts";
 import { contextOf, type Context } from "./context.ts";
 import { CommandFailure, exitCodes } from "./exit-codes.ts";
 import type { Column } from "./output.ts";
@@ -41,9 +41,8 @@ export function addClusterCommands(program: Command): void {
     .description("hands leadership to this member, or to the one that is most caught up")
     .action(async (to: string | undefined, _options: unknown, command: Command) => {
       const context = contextOf(command);
-      await context.api.post("/v1/cluster/leader", to === undefined ? {} : { to });
-      const { leader } = await context.api.get<Cluster>("/v1/cluster");
-      context.done(`Leadership was handed over${leader === null ? "" : `; ${leader} leads`}.`, { leader });
+      const led = await context.api.post<Leadership>("/v1/cluster/leader", to === undefined ? {} : { to });
+      context.done(`Leadership was handed over; ${led.leader} leads in term ${led.term}.`, led);
     });
   addMemberCommands(program.command("member").description("adds, promotes, removes or replaces a member"));
 }

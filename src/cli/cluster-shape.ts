@@ -25,3 +25,9 @@ export interface Cluster {
   readonly failuresTolerated: number;
   readonly members: readonly ClusterMember[];
 }
+
+/** What a transfer of leadership came to. */
+export interface Leadership {
+  readonly leader: string;
+  readonly term: number;
+}

@@ -17,7 +17,6 @@ export type AdminEnd = (error: RollcallError | null) => void;
 
 /** How long a member waits for the leader's view before it shows its own. */
 const clusterStatusWaitMs = 1000;
-const transferRequestMs = 5000;
 const noCommands = { version: commandVersion, envelopes: [] };
 
 export interface AdminOptions {
@@ -49,10 +48,25 @@ export class Admin {
     });
   }
 
-  /** To `to`, or to the most caught-up voter when null. Ends when the leader has begun, not when somebody else leads. */
-  transferLeadership(to: NodeId | null, end: AdminEnd): void {
+  /** To `to`, or to the most caught-up voter when null. Ends when this member follows the new leader, or is it. */
+  transferLeadership(to: NodeId | null, timeoutMs: number, end: AdminEnd): void {
     const what = to === null ? "the transfer of leadership" : `the transfer of leadership to ${to}`;
-    this.#atLeader(what, { kind: "transfer", to }, transferRequestMs, end);
+    const { leader: from, term } = this.#core;
+    // A leader has nothing to hand over to itself.
+    if (to !== null && to === from) return end(null);
+    const hasCome = (): boolean => {
+      const { leader } = this.#core;
+      if (leader === null) return false;
+      return to === null ? leader !== from || this.#core.term > term : leader === to;
+    };
+    const deadlineMs = this.#options.nowMs() + timeoutMs;
+    let refused: RollcallError | null = null;
+    this.#atLeader(what, { kind: "transfer", to }, timeoutMs, (error) => (refused = error));
+    this.#until(
+      () => refused !== null || hasCome(),
+      deadlineMs,
+      (isOver) => end(refused ?? (isOver ? null : undecided(what, "it has not come about in time"))),
+    );
   }
 
   /** Ends when the change is committed. */
@@ -81,14 +95,24 @@ export class Admin {
    * stop may wait.
    */
   handOver(end: () => void): void {
-    const { self, driver, scheduler, tickMs, transferWaitMs, nowMs } = this.#options;
+    const { self, driver, transferWaitMs, nowMs } = this.#options;
     if (this.#core.leader !== self || !this.#isAnybodyThere()) return end();
     driver.enqueue({ kind: "transfer", to: null });
-    const deadlineMs = nowMs() + transferWaitMs;
+    const isOver = (): boolean => this.#isLedByAnother || !this.#isAnybodyThere();
+    this.#until(isOver, nowMs() + transferWaitMs, () => end());
+  }
+
+  get #isLedByAnother(): boolean {
+    const { leader } = this.#core;
+    return leader !== null && leader !== this.#options.self;
+  }
+
+  /** Looks every tick. */
+  #until(isOver: () => boolean, deadlineMs: number, end: (isOver: boolean) => void): void {
+    const { scheduler, tickMs, nowMs } = this.#options;
     const look = (): void => {
-      const { leader } = this.#core;
-      const isOver = leader !== null && leader !== self;
-      if (isOver || !this.#isAnybodyThere() || nowMs() >= deadlineMs) return end();
+      if (isOver()) return end(true);
+      if (nowMs() >= deadlineMs) return end(false);
       scheduler.after(tickMs, look);
     };
     look();
@@ -142,15 +166,30 @@ export class Admin {
     this.#options.peers.request(leader, request, timeoutMs, (outcome) => end(adminError(what, outcome)));
   }
 
+  /** Replies when another member leads, or when this one has given the transfer up and leads on. */
   #transfer(to: NodeId | null, reply: (reply: PeerReply) => void): void {
-    const { self, driver } = this.#options;
+    const { self, driver, scheduler, tickMs, transferWaitMs, nowMs } = this.#options;
     if (this.#core.leader !== self)
       return reply({ kind: "rejected", reason: "notLeader", leader: this.#core.leader });
     const { voters } = this.#core.status.membership;
     if (to !== null && !voters.includes(to))
       return reply({ kind: "rejected", reason: "invalidChange", leader: self });
     driver.enqueue({ kind: "transfer", to });
-    reply({ kind: "done", index: this.#core.status.commitIndex });
+    const isGivenUp = (): boolean => this.#core.leader === self && this.#core.status.transferringTo === null;
+    // The core begins in the next turn.
+    scheduler.after(tickMs, () =>
+      this.#until(
+        () => this.#isLedByAnother || isGivenUp(),
+        nowMs() + transferWaitMs,
+        (isOver) => {
+          const { leader, status } = this.#core;
+          if (isGivenUp()) reply({ kind: "rejected", reason: "notCaughtUp", leader });
+          else if (!isOver) reply({ kind: "unknown" });
+          else if (to === null || leader === to) reply({ kind: "done", index: status.commitIndex });
+          else reply({ kind: "rejected", reason: "notLeader", leader });
+        },
+      ),
+    );
   }
 
   #proposeMembership(change: MembershipChange, timeoutMs: number, reply: (reply: PeerReply) => void): void {
@@ -213,7 +252,7 @@ function refusal(what: string, reason: Extract<PeerReply, { kind: "rejected" }>[
     case "notCaughtUp":
       return new RollcallError(
         "conflict",
-        `${what} was refused: the member has not caught up with the leader's log yet; try again`,
+        `${what} did not come about: the member has not caught up with the leader's log, or does not answer; try again`,
       );
     case "malformed":
       return new RollcallError(

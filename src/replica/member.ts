@@ -105,7 +105,7 @@ export interface RegistryMember {
   awaitWatches(revision: number, budgetMs: number): Promise<readonly NodeId[]>;
 
   cluster(): Promise<ClusterPicture>;
-  transferLeadership(to: NodeId | null): Promise<void>;
+  transferLeadership(to: NodeId | null, timeoutMs: number): Promise<void>;
   changeMembership(request: MembershipRequest, timeoutMs: number): Promise<void>;
   /** Writes the state image durably and drops the log that it replaces. Resolves with the index compacted to. */
   compact(): Promise<number>;

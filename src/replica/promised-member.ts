@@ -113,8 +113,8 @@ export class PromisedMember implements RegistryMember {
     };
   }
 
-  transferLeadership(to: NodeId | null): Promise<void> {
-    return settled((end) => this.#replica.transferLeadership(to, end));
+  transferLeadership(to: NodeId | null, timeoutMs: number): Promise<void> {
+    return settled((end) => this.#replica.transferLeadership(to, timeoutMs, end));
   }
 
   async changeMembership(request: MembershipRequest, timeoutMs: number): Promise<void> {

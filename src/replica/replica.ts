@@ -200,8 +200,8 @@ export class Replica implements PeerHandler {
     this.#wiring.admin.clusterStatus(end);
   }
 
-  transferLeadership(to: NodeId | null, end: AdminEnd): void {
-    this.#wiring.admin.transferLeadership(to, end);
+  transferLeadership(to: NodeId | null, timeoutMs: number, end: AdminEnd): void {
+    this.#wiring.admin.transferLeadership(to, timeoutMs, end);
   }
 
   changeMembership(change: MembershipChange, timeoutMs: number, end: AdminEnd): void {

@@ -83,7 +83,7 @@ const answers: Readonly<Record<string, FakeAnswer>> = {
     body: { revision: 4, created: true, changed: true },
   },
   "DELETE /v1/namespaces/default/services/web/instances/a1": { body: { revision: 6 } },
-  "POST /v1/cluster/leader": { body: { leader: "n2" } },
+  "POST /v1/cluster/leader": { body: { leader: "n2", term: 4 } },
   "POST /v1/cluster/members": { body: cluster },
   "POST /v1/cluster/members/n3/promote": { body: cluster },
   "DELETE /v1/cluster/members/n3": { body: cluster },

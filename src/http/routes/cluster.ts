@@ -103,15 +103,15 @@ export const transferLeadership: MemberEndpoint = write({
   policy: policies.operateCluster,
   method: "POST",
   path: "/v1/cluster/leader",
-  summary: "Hand leadership to a member, or to the most caught-up one.",
+  summary: "Hand leadership to a member, or to the most caught-up one. Answers when that member leads.",
   params: {},
   query: {},
   body: optionalBody(leadership),
   answers: [{ status: 200, description: "Who leads now, as this member knows.", schema: answers.leader }],
   errors: ["conflict", "not_found"],
-  handle: async ({ api: { member }, body: { to } }) => {
+  handle: async ({ api: { member }, body: { to }, options }) => {
     if (to !== undefined) await mustKnow(member, to);
-    await member.transferLeadership(to ?? null);
+    await member.transferLeadership(to ?? null, options.timeoutMs);
     return json(200, { leader: member.leader(), term: member.term() });
   },
 });

@@ -34,6 +34,9 @@ export interface NemesisWorld {
   faulted(kind: string, member: NodeId | null): void;
 }
 
+/** How long the operator waits for a transfer; nobody looks at what came of it. */
+const operatorWaitMs = 5_000;
+
 export class Nemesis {
   readonly #world: NemesisWorld;
   readonly #random: Random;
@@ -290,7 +293,7 @@ export class Nemesis {
 
   #transfer(member: SimMember): void {
     const to = this.#random.chance(0.5) ? null : this.#random.pick(this.#world.members()).id;
-    member.process?.run(() => member.replica?.transferLeadership(to, () => {}));
+    member.process?.run(() => member.replica?.transferLeadership(to, operatorWaitMs, () => {}));
     this.#note("transfer", member);
   }
 
