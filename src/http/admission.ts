@@ -8,6 +8,7 @@
  */
 
 import type { LoadClass } from "./policy.ts";
+import { pressureMax } from "./pressure.ts";
 
 export interface AdmissionLimits {
   readonly requestsMax: number;
@@ -17,15 +18,23 @@ export interface AdmissionLimits {
 
 export const defaultAdmissionLimits: AdmissionLimits = { requestsMax: 10_000, reserved: 2_000 };
 
+interface Shedding {
+  /** From this level of pressure on a class is turned away in part ... */
+  readonly from: number;
+  /** ... and from this one altogether. */
+  readonly all: number;
+}
+
 /**
- * From which level of pressure on a class is turned away in part; one level further, altogether. A burst that is over in a moment, such
- * as the first requests to a process that has not compiled its code yet, stays below all of them.
+ * A burst that is over in a moment, such as the first requests to a process that has not compiled its code yet, stays below all of them.
+ * At every level no class is served less than one that ranks below it; but reads are not starved by registrations, since many of them
+ * cost no more than one.
  */
-const shedFrom: Readonly<Record<LoadClass, number>> = {
-  list: 0.5,
-  read: 1,
-  registration: 2,
-  vital: Number.POSITIVE_INFINITY,
+const shedding: Readonly<Record<LoadClass, Shedding>> = {
+  list: { from: 0.5, all: 1.5 },
+  read: { from: 1, all: pressureMax },
+  registration: { from: 1.5, all: pressureMax },
+  vital: { from: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY },
 };
 
 /** Gives the place back; may be called more than once. */
@@ -59,7 +68,7 @@ export class Admission {
   }
 
   #isShed(loadClass: LoadClass, pressure: number): boolean {
-    const share = pressure - shedFrom[loadClass];
-    return share > 0 && (share >= 1 || this.#random() < share);
+    const { from, all } = shedding[loadClass];
+    return pressure > from && this.#random() < (pressure - from) / (all - from);
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { Socket } from "node:net";
 import type { AccessToken } from "../lib/access-token.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
@@ -15,6 +15,7 @@ import { Access } from "./access.ts";
 import { createApi, type ServerState } from "./api.ts";
 import { createApp } from "./app.ts";
 import { createDoor } from "./door.ts";
+import { listenAtOnePort, listenersDefault } from "./listeners.ts";
 import { loadClasses } from "./policy.ts";
 import { openApiDocument } from "./openapi.ts";
 import { defaultPresenceLimits, type PresenceSessionsLimits } from "./presence/sessions.ts";
@@ -107,21 +108,30 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     presences: state.api?.presence.count ?? 0,
   }));
   const timeouts = { ...defaultHttpTimeouts, ...options.timeouts };
-  const server = newServer(timeouts, options.connectionsMax ?? connectionLimits.connectionsMax);
+  const { connectionsMax = connectionLimits.connectionsMax } = options;
   let connections = 0;
-  server.on("connection", (socket) => {
+  const count = (socket: Socket): void => {
+    if (connections >= connectionsMax) {
+      metrics.connectionRefused();
+      socket.destroy();
+      return;
+    }
     connections += 1;
     socket.once("close", () => (connections -= 1));
-  });
-  server.on("drop", () => metrics.connectionRefused());
+  };
   const application = createApp({ server: state, logger, requestMs: timeouts.requestMs });
   const door = createDoor({ server: state, admission, pressure, metrics, random, application });
-  server.on("request", door);
-  // An expectation that is not known is no reason to refuse (RFC 9110, 10.1.1); Node would, without saying why.
-  server.on("checkExpectation", door);
-  server.on("clientError", (error: UnreadableError, socket) => refuseUnreadable(state, error, socket));
+  const servers = Array.from({ length: listenersDefault }, () => {
+    const server = newServer(timeouts);
+    server.on("connection", count);
+    server.on("request", door);
+    // An expectation that is not known is no reason to refuse (RFC 9110, 10.1.1); Node would, without saying why.
+    server.on("checkExpectation", door);
+    server.on("clientError", (error: UnreadableError, socket) => refuseUnreadable(state, error, socket));
+    return server;
+  });
   return {
-    start: () => listen(server, options.listen),
+    start: () => listen(servers, options.listen),
     setMember: (member) => {
       const watchLimits = { ...defaultWatchLimits, ...options.watchLimits };
       const presenceLimits = { ...defaultPresenceLimits, ...options.presenceLimits };
@@ -138,7 +148,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
     stop: (deadlineMs) => {
       state.isStopping = true;
-      return close(server, () => endStreams(state, random), deadlineMs).finally(() => {
+      return close(servers, () => endStreams(state, random), deadlineMs).finally(() => {
         pressure.stop();
         state.standstill.stop();
       });
@@ -151,7 +161,7 @@ function endStreams({ api }: ServerState, random: () => number): void {
   api?.presence.stop();
 }
 
-function newServer(timeouts: HttpTimeouts, connectionsMax: number): Server {
+function newServer(timeouts: HttpTimeouts): Server {
   const server = createServer({
     headersTimeout: timeouts.headersMs,
     // Bodies have a time of their own (body.ts, app.ts), because Node's knows no exception, and a presence is one.
@@ -166,35 +176,32 @@ function newServer(timeouts: HttpTimeouts, connectionsMax: number): Server {
   });
   // Beyond a number of headers Node drops the rest without a word, a precondition perhaps: their bytes are bound enough.
   server.maxHeadersCount = 0;
-  server.maxConnections = connectionsMax;
   return server;
 }
 
-function listen(
-  server: Server,
-  { host, port }: { readonly host: string; readonly port: number },
+async function listen(
+  servers: readonly Server[],
+  asked: { readonly host: string; readonly port: number },
 ): Promise<{ readonly host: string; readonly port: number; readonly url: string }> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port }, () => {
-      server.off("error", reject);
-      const bound = server.address() as AddressInfo;
-      const shownHost = bound.family === "IPv6" ? `[${bound.address}]` : bound.address;
-      resolve({ host: bound.address, port: bound.port, url: `http://${shownHost}:${bound.port}` });
-    });
-  });
+  const { address: host, family, port } = await listenAtOnePort(servers, asked);
+  const shownHost = family === "IPv6" ? `[${host}]` : host;
+  return { host, port, url: `http://${shownHost}:${port}` };
 }
 
-function close(server: Server, endStreams: () => void, deadlineMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
-    // A connection on which a watch or an answer has just ended stays open for the next request, which will not come here.
-    const sweep = setInterval(() => server.closeIdleConnections(), sweepEveryMs);
-    server.close(() => {
-      clearTimeout(deadline);
-      clearInterval(sweep);
-      resolve();
-    });
-    endStreams();
-  });
+async function close(servers: readonly Server[], endStreams: () => void, deadlineMs: number): Promise<void> {
+  const ofAll = (what: (server: Server) => void) => () => servers.forEach(what);
+  const deadline = setTimeout(
+    ofAll((server) => server.closeAllConnections()),
+    deadlineMs,
+  );
+  // A connection on which a watch or an answer has just ended stays open for the next request, which will not come here.
+  const sweep = setInterval(
+    ofAll((server) => server.closeIdleConnections()),
+    sweepEveryMs,
+  );
+  const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
+  endStreams();
+  await Promise.all(closed);
+  clearTimeout(deadline);
+  clearInterval(sweep);
 }

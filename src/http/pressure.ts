@@ -17,7 +17,7 @@ export interface PressureLimits {
   readonly underWay: number;
 }
 
-export const defaultPressureLimits: PressureLimits = { loopDelayMs: 30, underWay: 100 };
+export const defaultPressureLimits: PressureLimits = { loopDelayMs: 10, underWay: 100 };
 
 /** Lists, reads and registrations can be turned away altogether; renewals and deregistrations never are. */
 export const pressureMax = 3;
@@ -27,7 +27,9 @@ const probeMs = 10;
 const risePerSecond = 1.5;
 const fallPerSecond = 0.7;
 /** However late the loop was: one stall is no reason to turn everybody away. */
-const excessMax = 2;
+const excessOfDelayMax = 2;
+/** What is under way has been let in and will take its time: the more, the sooner the door must close. */
+const excessMax = 8;
 
 export class Pressure {
   readonly #limits: PressureLimits;
@@ -79,7 +81,8 @@ export class Pressure {
   /** How far the worse measure is off its target, in targets: -1 when idle, 0 at the target. */
   #excess(): number {
     const { loopDelayMs, underWay } = this.#limits;
-    return Math.max(this.#delayMs / loopDelayMs, this.#underWay() / underWay) - 1;
+    const ofDelay = Math.min(excessOfDelayMax, this.#delayMs / loopDelayMs - 1);
+    return Math.max(ofDelay, this.#underWay() / underWay - 1);
   }
 }
 

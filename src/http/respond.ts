@@ -21,7 +21,7 @@ export function respond(server: ServerState, exchange: Exchange, answer: Answer)
     case "json":
       return end(server, exchange, answer.status, answer.headers, {
         mediaType: "application/json",
-        bytes: Buffer.from(JSON.stringify(answer.body)),
+        bytes: JSON.stringify(answer.body),
       });
     case "bytes":
       return end(server, exchange, answer.status, answer.headers, answer);
@@ -52,7 +52,7 @@ export function respondProblem(server: ServerState, exchange: Exchange, error: R
   end(server, exchange, problem.status, problem.headers, {
     mediaType: "application/problem+json",
     // Read by people, often in a terminal.
-    bytes: Buffer.from(`${JSON.stringify(problem.body, null, 2)}\n`),
+    bytes: `${JSON.stringify(problem.body, null, 2)}\n`,
   });
 }
 
@@ -61,19 +61,19 @@ function end(
   exchange: Exchange,
   status: number,
   headers: OutgoingHttpHeaders,
-  content: { readonly mediaType: string; readonly bytes: Uint8Array } | null,
+  // Node sends a text together with the headers in one write, and bytes in a second one.
+  content: { readonly mediaType: string; readonly bytes: Uint8Array | string } | null,
 ): void {
   const { response } = exchange;
   if (response.headersSent || response.destroyed) return;
+  const length = content === null ? 0 : Buffer.byteLength(content.bytes);
   response.writeHead(status, {
     ...commonHeaders(server, exchange),
     ...headers,
-    ...(content === null
-      ? {}
-      : { "Content-Type": content.mediaType, "Content-Length": content.bytes.length }),
+    ...(content === null ? {} : { "Content-Type": content.mediaType, "Content-Length": length }),
   });
   response.end(content?.bytes);
-  if ((content?.bytes.length ?? 0) > smallAnswerBytes) cutOffUnlessTaken(exchange);
+  if (length > smallAnswerBytes) cutOffUnlessTaken(exchange);
 }
 
 function cutOffUnlessTaken({ response }: Exchange): void {

@@ -42,7 +42,7 @@ test("under pressure lists go first, then reads, then registrations; what is vit
       if (leave !== null) entered += 1;
       leave?.();
     }
-    return Math.round(entered / 100) / 10;
+    return Math.round(entered / 50) / 20;
   };
   const table = [0, 0.5, 1, 1.5, 2, 2.5, pressureMax].map((pressure) => [
     pressure,
@@ -52,9 +52,9 @@ test("under pressure lists go first, then reads, then registrations; what is vit
     [0, 1, 1, 1, 1],
     [0.5, 1, 1, 1, 1],
     [1, 1, 1, 1, 0.5],
-    [1.5, 1, 1, 0.5, 0],
-    [2, 1, 1, 0, 0],
-    [2.5, 1, 0.5, 0, 0],
+    [1.5, 1, 1, 0.75, 0],
+    [2, 1, 0.65, 0.5, 0],
+    [2.5, 1, 0.3, 0.25, 0],
     [pressureMax, 1, 0, 0, 0],
   ]);
 });
@@ -72,7 +72,7 @@ test("pressure rises while a measure is over its target, falls while all are bel
   expect(run(pressureMax, -1, 5)).toBe(0);
   expect(run(0, -1, 5)).toBe(0);
   // One long stall moves it as far as a quarter of a second would, no further.
-  expect(nextLevel(0, 50, 20)).toBe(nextLevel(0, 2, 0.25));
+  expect(nextLevel(0, 50, 20)).toBe(nextLevel(0, 8, 0.25));
 });
 
 test("who is turned away learns it at once, in the form of every problem, and its body is not waited for", async () => {

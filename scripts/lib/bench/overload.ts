@@ -191,6 +191,7 @@ async function run({ members }: BenchCluster, { seconds, factor, storm }: Settin
   );
   load.take();
   load.unsent = 0;
+  const toldBefore = members.map(({ log }) => log.length);
   const cpuBefore = await cpuSeconds();
   await Promise.all([
     load.openLoop(
@@ -208,6 +209,7 @@ async function run({ members }: BenchCluster, { seconds, factor, storm }: Settin
   const endMs = performance.now();
   const cores = ((await cpuSeconds()) - cpuBefore) / seconds;
   const recoveryMs = await untilUsual(load, before, endMs);
+  const story = members.map(({ log }, i) => log.slice(toldBefore[i]));
   clearInterval(watchMemory);
   const newElections = (await sumOf(members, "rollcall_raft_elections_total")) - elections;
   const pressures = await Promise.all(members.map((member) => metric(member, "rollcall_http_pressure")));
@@ -249,6 +251,8 @@ async function run({ members }: BenchCluster, { seconds, factor, storm }: Settin
       : `${Math.round(recoveryMs)} ms until a renewal takes what it took before (${before.toFixed(1)} ms)`,
   );
   line("pressure after", pressures.map((one) => one.toFixed(2)).join(" "));
+  // Why there was an election, or anything else that an operator would be told.
+  for (const told of story) process.stdout.write(told);
   load.close();
   const missed = [
     ...(goodputShare < bars.goodputShare ? ["goodput"] : []),
