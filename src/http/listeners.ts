@@ -7,8 +7,11 @@
 import type { Server } from "node:http";
 import { createServer, type AddressInfo, type Server as NetServer } from "node:net";
 
-/** New connections in one round of the loop: each costs about as much as a small request. */
-export const listenersDefault = 8;
+/**
+ * New connections in one round of the loop: each costs about as much as a small request. Elsewhere than on Linux one port is not shared,
+ * or the kernel does not spread connections.
+ */
+export const listenersDefault = process.platform === "linux" ? 8 : 1;
 
 /** Connections that the kernel holds for each socket until they are taken. Beyond, their clients' packets are lost, and sent again after a second. */
 const backlog = 1_024;

@@ -1,6 +1,6 @@
 /**
- * How much more is asked of this process than it can do, as one number: 0 while everything is served, up to one for each load class that
- * is turned away (lists, then reads, then registrations).
+ * How much more is asked of this process than it can do, as one number: 0 while everything is served, 3 when nothing is that may be
+ * turned away. Which class is from which level on stands in admission.ts.
  *
  * It is controlled by what is measured: how much work a turn of the event loop has, which is what every client waits for, and how many
  * requests are under way. Both have a target. While the worse of them is above its target the pressure rises, and below it falls: so the
@@ -11,7 +11,10 @@
  */
 
 export interface PressureLimits {
-  /** The work in one turn of the event loop that is aimed at under load, milliseconds of this thread's own time. */
+  /**
+   * The work in one turn of the event loop that is aimed at under load, milliseconds of this thread's own time. A write waits for a turn or
+   * two of each member on its way, and so do Raft's heartbeats.
+   */
   readonly loopDelayMs: number;
   /** The number of requests under way that is aimed at under load. */
   readonly underWay: number;

@@ -63,7 +63,7 @@ export class Metrics {
   readonly #underWay = this.#gauge("rollcall_http_requests_under_way", "Requests being worked on.");
   readonly #pressure = this.#gauge(
     "rollcall_http_pressure",
-    "0: everything is served; up to 1: lists are turned away in part, up to 2: reads too, up to 3: registrations too.",
+    "0: everything is served; above 0.5 lists are turned away in part, above 1 reads too, above 1.5 registrations too; 3: all of these.",
   );
   readonly #loopDelay = this.#gauge(
     "rollcall_event_loop_delay_seconds",
