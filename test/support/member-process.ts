@@ -39,7 +39,7 @@ export interface Ending {
 }
 
 export class MemberProcess {
-  readonly settings: MemberSettings;
+  settings: MemberSettings;
   #child: ChildProcess | null = null;
   #log = "";
   /** Whether the test itself ended the process, or means it to end. */
@@ -71,7 +71,13 @@ export class MemberProcess {
     return this.#log;
   }
 
-  start(): void {
+  /** With these options as well, or instead. */
+  start(flags: Readonly<Record<string, string>> = {}): void {
+    this.settings = { ...this.settings, flags: { ...this.settings.flags, ...flags } };
+    this.#start();
+  }
+
+  #start(): void {
     if (this.isRunning) throw new Error(`${this.id} runs already`);
     const { id, dataFolder, clientUrl, peerPort, flags, program, environment = {} } = this.settings;
     const given = {
