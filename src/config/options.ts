@@ -125,7 +125,7 @@ export const options = {
   diskSoftBytes: bytes({
     fallback: 128 * 1024 * 1024,
     min: 0,
-    max: 1024 ** 5,
+    max: 512 * 1024 ** 4,
     help: "With less free room on the disk than this, what makes the registry grow is refused with 507; deregistrations and renewals go on.",
   }),
   diskReserveBytes: bytes({

@@ -25,7 +25,9 @@ export interface HealthOptions {
   readonly leader: () => NodeId | null;
   readonly registry: () => Registry;
   /** Of the oldest unfinished write to the log, milliseconds. */
-  readonly pendingMs: () => number;
+  readonly pendingMs: (nowMs: number) => number;
+  /** What happened before this moment has been seen; see RaftDriver. */
+  readonly unreadSinceMs: () => number;
   /** Whether a write to the log or to the image has found no room, and has not been made up for. */
   readonly isFull: () => boolean;
   readonly transfer: (to: NodeId) => void;
@@ -47,7 +49,13 @@ const reportsKept = 5;
 
 export class Health {
   readonly #options: HealthOptions;
+  /** From handing a write over until its end was looked at: at most so long. */
   readonly #writeTimes = new WriteTimes();
+  /**
+   * For how long turns have seen it unfinished: at least so long. That a turn came late, by its own work or for want of a processor, is not
+   * the disk's fault, so this member holds no more than this against its own disk, and others get the benefit of no doubt.
+   */
+  readonly #seenTimes = new WriteTimes();
   readonly #reports = new Map<NodeId, { readonly report: MemberReport; readonly atMs: number }>();
   readonly #asked = new Set<NodeId>();
   #checkpoints: readonly Checkpoint[] = [];
@@ -64,7 +72,7 @@ export class Health {
 
   /** Whether this member's disk hangs: it neither leads nor tries to. */
   get isStalled(): boolean {
-    return isStalled(this.#options.pendingMs(), this.#options.settings);
+    return isStalled(this.#pendingMs, this.#options.settings);
   }
 
   /** Whose lack of room keeps the registry from growing; null when it may grow. */
@@ -88,9 +96,15 @@ export class Health {
     for (const { id } of this.#options.status().membership.members) this.#ask(id);
   }
 
-  /** A group with entries became durable after this time. */
-  written(durationMs: number): void {
-    this.#writeTimes.add(durationMs);
+  /** A group with entries, handed to the log at this moment, became durable. */
+  written(startedAtMs: number): void {
+    this.#writeTimes.add(this.#options.nowMs() - startedAtMs);
+    this.#seenTimes.add(Math.max(0, this.#options.unreadSinceMs() - startedAtMs));
+  }
+
+  /** How long the disk was seen at work on the oldest unfinished write. */
+  get #pendingMs(): number {
+    return this.#options.pendingMs(this.#options.unreadSinceMs());
   }
 
   /** To be called right after the entry at `index` was applied, for every entry. */
@@ -109,7 +123,7 @@ export class Health {
   }
 
   report(): MemberReport {
-    const pendingMs = this.#options.pendingMs();
+    const pendingMs = this.#pendingMs;
     const usualMs = this.#writeTimes.usualMs;
     return {
       writeMs: pendingMs > (usualMs ?? this.#options.settings.diskSlowMs) ? pendingMs : usualMs,
@@ -149,10 +163,16 @@ export class Health {
   }
 
   #judgeDisk(nowMs: number): void {
-    const { settings, observer, transfer, pendingMs } = this.#options;
+    const { settings, observer, transfer } = this.#options;
     const others = this.#successors().map(({ id, report }) => ({ id, writeMs: report.writeMs }));
-    const writeMs = this.#writeTimes.usualMs;
-    const facts = { nowMs, writeMs, pendingMs: pendingMs(), others, handedOverAtMs: this.#handedOverAtMs };
+    const writeMs = this.#seenTimes.usualMs;
+    const facts = {
+      nowMs,
+      writeMs,
+      pendingMs: this.#pendingMs,
+      others,
+      handedOverAtMs: this.#handedOverAtMs,
+    };
     const verdict = judgeDisk(facts, settings);
     if (verdict.kind === "keep") return;
     this.#handedOverAtMs = nowMs;

@@ -177,18 +177,10 @@ export class Wiring {
       observer: this.options.observer,
       diskFullRetryMs: this.options.settings.diskFullRetryMs,
       send: (message) => peers.send(message),
-      onWritten: (startedAtMs) => this.health.written(this.#diskTookMs(startedAtMs)),
+      onWritten: (startedAtMs) => this.health.written(startedAtMs),
       onStored: (seq) => this.driver.enqueue({ kind: "stored", seq }),
       onFailed: (failure) => this.#diskFailed(failure),
     });
-  }
-
-  /**
-   * For how long the disk was seen to be at work since `startedAtMs`. That a turn came late, for want of a processor or by its own work,
-   * says nothing about the disk: the write may have been done long before anybody looked.
-   */
-  #diskTookMs(startedAtMs: number): number {
-    return Math.max(0, this.driver.unreadSinceMs - startedAtMs);
   }
 
   #makeDriver(boot: BootState): RaftDriver {
@@ -362,7 +354,8 @@ export class Wiring {
       status: () => this.core.status,
       leader: () => this.core.leader,
       registry: () => this.applier.registry,
-      pendingMs: () => Math.max(0, ports.log.oldestPendingMs(this.driver.unreadSinceMs)),
+      unreadSinceMs: () => this.driver.unreadSinceMs,
+      pendingMs: (nowMs) => Math.max(0, ports.log.oldestPendingMs(nowMs)),
       isFull: () => this.lane.full || this.image.full,
       transfer: (to) => this.driver.enqueue({ kind: "transfer", to }),
       fatal: (error) => {

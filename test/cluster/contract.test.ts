@@ -372,7 +372,7 @@ test("without room on the disks what grows is refused, at every member, and what
 
   // More than any disk has: this takes neither a full disk nor the right to mount a small one.
   await Promise.all(cluster.members.map((member) => member.kill("SIGTERM")));
-  for (const member of cluster.members) member.start({ "disk-soft-bytes": String(1024 ** 5) });
+  for (const member of cluster.members) member.start({ "disk-soft-bytes": String(512 * 1024 ** 4) });
   await cluster.leader();
   for (const member of cluster.members) {
     const refused = await waitFor(
