@@ -96,7 +96,7 @@ function rows(s: string, peerUrl: string): readonly Step[] {
     post("/v1/renewals", { renewals: [key, { ...key, id: "none" }] }, 200, {
       holds: { results: [{ ok: true }, { ok: false, code: "not_registered" }] },
     }),
-    post("/v1/renewals", { renewals: [] }, [400, "invalid_argument"]),
+    post("/v1/renewals", { renewals: [] }, 200, { holds: { results: [] } }),
     post("/v1/renewals", undefined, [400, "invalid_argument"]),
     post(
       "/v1/batch",
@@ -180,7 +180,14 @@ function rows(s: string, peerUrl: string): readonly Step[] {
       headers: { "content-type": "application/x-ndjson" },
       gives: [400, "invalid_argument"],
     },
-    post("/v1/presence", {}, [415, "unsupported_media_type"]),
+    post("/v1/presence", {}, [400, "invalid_argument"]),
+    {
+      method: "POST",
+      path: "/v1/presence",
+      raw: "nonsense\n",
+      headers: { "content-type": "text/plain" },
+      gives: [415, "unsupported_media_type"],
+    },
     drop(`${a}?incarnation=0`, [409, "superseded"]),
     drop(a),
     drop(a, [404, "not_registered"]),

@@ -236,8 +236,10 @@ test("what is no presence is refused", async () => {
     const headers = { "Content-Type": type };
     expect((await ask("POST", "/v1/presence", { raw: `${line}\n`, headers })).json.code).toBe("overloaded");
   }
-  const { ask: again } = await serve({ timeouts: { requestMs: 60 } });
+  const { ask: again } = await serve();
   const cases: [raw: string, status: number][] = [
+    ["", 400],
+    [line, 400],
     ["nonsense\n", 400],
     ['{"instances":[]}\n', 400],
     ['{"instances":[{"service":"web","id":"a"}]}\n', 400],

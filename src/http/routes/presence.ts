@@ -103,7 +103,15 @@ function firstLine(
       `The first line did not arrive within ${withinMs} ms.`,
     );
     const timer = setTimeout(() => reject(late), withinMs);
-    const ear: Ear = { line: () => {}, end: () => reject(new ClientGone()), ended: null };
+    const unfinished = new RollcallError(
+      "invalid_argument",
+      "The body ended before its first line did. A line ends with a newline, and the body stays open while the client lives.",
+    );
+    const ear: Ear = {
+      line: () => {},
+      end: () => reject(request.complete ? unfinished : new ClientGone()),
+      ended: null,
+    };
     let isFirst = true;
     const end = (reason: string): void => {
       clearTimeout(timer);
