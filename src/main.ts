@@ -12,6 +12,7 @@ import { readConfig } from "./config/read-config.ts";
 import { readConfigFile, readSecret, readTokensFile } from "./config/read-file.ts";
 import { ownVersion } from "./config/version.ts";
 import { createHttpServer, type HttpServer } from "./http/http-server.ts";
+import { giveBackMemory } from "./observability/give-back-memory.ts";
 import { createLogger, type Logger, type RootLogger } from "./observability/logger.ts";
 import { Metrics } from "./observability/metrics.ts";
 import { monitorStalls } from "./observability/stall-monitor.ts";
@@ -108,6 +109,9 @@ export async function startMember(given: Config, logger: Logger): Promise<Runnin
     throw error;
   }
 }
+
+/** With more instances, giving memory back after a start could hold a member up for as long as an election timeout. */
+const givenBackInstancesMax = 200_000;
 
 const cannotGoOn = "This member could not go on; its log says why.";
 
@@ -245,7 +249,13 @@ class MemberLife implements RunningMember {
     http.setMember(new PromisedMember(replica, (peer) => this.#identify(peer)));
     network.start(clusterId, replica);
     replica.start();
-    this.#stopTicks = every(config.tickMs, () => replica.tick());
+    let isStarting = !isNew;
+    this.#stopTicks = every(config.tickMs, () => {
+      replica.tick();
+      if (!isStarting || replica.isStarting) return;
+      isStarting = false;
+      if (replica.registry.instanceCount <= givenBackInstancesMax) giveBackMemory();
+    });
   }
 
   #membership(): ReturnType<ConstructorParameters<typeof Bootstrap>[0]["membership"]> {

@@ -128,15 +128,16 @@ export class Leases {
     while (this.#holders.length <= slot) this.#holders.push(null);
     this.#holders[slot] = registration;
     this.#byHandle.set(instance.incarnation, registration);
-    this.#due.set(slot, this.dueAt(slot));
     return true;
   }
 
-  /** At load, after all registrations: what is not held is free. */
-  collectFree(): void {
-    this.#holders.forEach((holder, slot) => {
-      if (holder === null) this.#free.set(slot, slot);
-    });
+  /** At load, after all registrations: what is held becomes due, and what is not is free. */
+  adopted(): void {
+    const held: number[] = [];
+    const free: number[] = [];
+    this.#holders.forEach((holder, slot) => (holder === null ? free : held).push(slot));
+    this.#due.fill(held, (slot) => this.dueAt(slot));
+    this.#free.fill(free, (slot) => slot);
   }
 
   #correct(slot: number): boolean {

@@ -139,7 +139,7 @@ class Loading {
       events.share(instance);
       this.#state.noteOverrideEnd(registration);
     }
-    leases.collectFree();
+    leases.adopted();
   }
 }
 

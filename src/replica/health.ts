@@ -23,6 +23,8 @@ export interface HealthOptions {
   readonly nowMs: () => number;
   readonly status: () => RaftStatus;
   readonly leader: () => NodeId | null;
+  /** Whether this member still applies what its log held at the start. */
+  readonly isReplaying: () => boolean;
   readonly registry: () => Registry;
   /** Of the oldest unfinished write to the log, milliseconds. */
   readonly pendingMs: (nowMs: number) => number;
@@ -37,6 +39,9 @@ export interface HealthOptions {
 
 /** Changed records that the state hash lets gather: what changes often, as leases do, is then hashed now and then and not every turn. */
 const unsettledKept = 500;
+
+/** The same until a start has caught up: nobody asks for a hash before, and the next entries would change it again. */
+const unsettledInReplay = 2_000_000;
 
 /** Records that it takes up in one turn when there are more, as after a start. */
 const settledPerTurn = 2_000;
@@ -134,7 +139,8 @@ export class Health {
 
   #settleHash(): void {
     const registry = this.#options.registry();
-    if (registry.settleHash(0) > unsettledKept) registry.settleHash(settledPerTurn);
+    const kept = this.#options.isReplaying() ? unsettledInReplay : unsettledKept;
+    if (registry.settleHash(0) > kept) registry.settleHash(settledPerTurn);
   }
 
   get #isLeader(): boolean {

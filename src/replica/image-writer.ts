@@ -19,6 +19,10 @@ export interface ImageWriterOptions {
   readonly flushIntervalMs: number;
   /** So many changed records are written without waiting for the interval. */
   readonly flushRecordsMax: number;
+  /** Whether this member still applies what its log held at the start. */
+  readonly isReplaying: () => boolean;
+  /** While it does, nothing is written before so many records have changed. */
+  readonly replayRecordsMax: number;
   readonly syncIntervalMs: number;
   /** How long a full disk is left alone. */
   readonly fullRetryMs: number;
@@ -41,6 +45,8 @@ export class ImageWriter {
   #lastSyncMs: number;
   #isWriting = false;
   #isPaused = false;
+  /** Nothing has been written yet since the log was replayed. */
+  #isReplayUnwritten = true;
   /** Why this image is not written any more; null while it is. */
   #failure: StorageFailure | null = null;
   /** What a full disk did not take. It is part of the next batch, as far as nothing later has replaced it. */
@@ -61,6 +67,11 @@ export class ImageWriter {
     return this.#syncedIndex;
   }
 
+  /** Whether what the replay changed is still kept in memory. */
+  get isReplayUnwritten(): boolean {
+    return this.#isReplayUnwritten;
+  }
+
   /** True while the disk has no room for the image. */
   get full(): boolean {
     return this.#left !== null;
@@ -68,6 +79,7 @@ export class ImageWriter {
 
   /** Writes when it is time to. */
   tick(nowMs: number): void {
+    if (this.#mayWait) return;
     const { fullRetryMs, flushIntervalMs, syncIntervalMs } = this.#options;
     const isDue =
       nowMs - this.#lastWriteMs >= (this.full ? fullRetryMs : flushIntervalMs) ||
@@ -105,7 +117,16 @@ export class ImageWriter {
   }
 
   get #isMuchChanged(): boolean {
-    return this.#options.applier.registry.changedCount >= this.#options.flushRecordsMax;
+    return this.#changedCount >= this.#options.flushRecordsMax;
+  }
+
+  /** A replay is in nobody's memory but this member's, and the log has it all: being ready comes first. */
+  get #mayWait(): boolean {
+    return this.#options.isReplaying() && this.#changedCount < this.#options.replayRecordsMax;
+  }
+
+  get #changedCount(): number {
+    return this.#options.applier.registry.changedCount;
   }
 
   get #appliedIndex(): Index {
@@ -123,8 +144,10 @@ export class ImageWriter {
     this.#isWriting = true;
     this.#lastWriteMs = clock.monotonicMs();
     if (sync) this.#lastSyncMs = this.#lastWriteMs;
+    const isAfterReplay = !this.#options.isReplaying();
     state.write({ puts, deletes, base, sync }, (failure) => {
       this.#isWriting = false;
+      if (isAfterReplay) this.#isReplayUnwritten = false;
       if (failure !== null) this.#writeFailed(failure, changes, waiters);
       else this.#written(base.last.index, puts.length + deletes.length, sync, waiters);
     });

@@ -114,6 +114,11 @@ export class Replica implements PeerHandler {
     return this.#wiring.core.term;
   }
 
+  /** Whether this member still applies what its log held at the start, or has not yet written to its image what came of it. */
+  get isStarting(): boolean {
+    return this.#wiring.isReplaying || this.#wiring.image.isReplayUnwritten;
+  }
+
   /** Milliseconds; 2147483647 while unknown. */
   staleMs(): number {
     return this.#wiring.staleMs();

@@ -16,6 +16,11 @@ export interface ReplicaSettings {
   readonly flushIntervalMs: number;
   /** So many changed records are written at once, however short ago the last write was: a batch is encoded in one turn. */
   readonly flushRecordsMax: number;
+  /**
+   * Until a start has caught up with its log, nothing is written before so many records have changed: the log has all of it, and a record
+   * that changes several times is written once.
+   */
+  readonly replayRecordsMax: number;
   /** How often a written image is made to survive a power loss, so that the log before it may go. */
   readonly imageSyncIntervalMs: number;
   /** Entries kept in the log for followers that are behind, when the image no longer needs them. */
@@ -63,6 +68,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   openRenewalsMax: 200_000,
   flushIntervalMs: 200,
   flushRecordsMax: 4_000,
+  replayRecordsMax: 200_000,
   imageSyncIntervalMs: 10_000,
   retainEntries: 10_000,
   entryCommandsMax: 1_000,

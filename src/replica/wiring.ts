@@ -20,7 +20,7 @@ import type { LogBase, Recovered, StorageDone, StorageFailure } from "./ports.ts
 import { Proposals } from "./proposals.ts";
 import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
-import { Reads } from "./reads.ts";
+import { Reads, unknownStaleness } from "./reads.ts";
 import { Renewals } from "./renewals.ts";
 import { Snapshots, type ReceivedSnapshot } from "./snapshots.ts";
 import { StorageLane } from "./storage-lane.ts";
@@ -115,6 +115,11 @@ export class Wiring {
   /** Milliseconds; 2147483647 while unknown. */
   staleMs(): number {
     return Math.round(this.core.staleness(this.nowMs()));
+  }
+
+  /** Whether this member has not yet applied, since its start, all that a leader knew to be committed. */
+  get isReplaying(): boolean {
+    return this.staleMs() === unknownStaleness;
   }
 
   enqueueWrite(command: Command, write: QueuedWrite, end: (end: WriteEnd) => void): void {
@@ -293,6 +298,8 @@ export class Wiring {
       observer,
       flushIntervalMs: settings.flushIntervalMs,
       flushRecordsMax: settings.flushRecordsMax,
+      isReplaying: () => this.isReplaying,
+      replayRecordsMax: settings.replayRecordsMax,
       fullRetryMs: settings.diskFullRetryMs,
       syncIntervalMs: settings.imageSyncIntervalMs,
       writtenIndex: this.applier.base.last.index,
@@ -353,6 +360,7 @@ export class Wiring {
       nowMs: () => this.nowMs(),
       status: () => this.core.status,
       leader: () => this.core.leader,
+      isReplaying: () => this.isReplaying,
       registry: () => this.applier.registry,
       unreadSinceMs: () => this.driver.unreadSinceMs,
       pendingMs: (nowMs) => Math.max(0, ports.log.oldestPendingMs(nowMs)),

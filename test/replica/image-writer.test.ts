@@ -14,6 +14,7 @@ import { VirtualProcess, VirtualTime } from "../support/virtual-time.ts";
 function bench() {
   const time = new VirtualTime();
   const clock = new VirtualProcess(time);
+  let isReplaying = false;
   const writes: { readonly batch: StateBatch; readonly done: StorageDone }[] = [];
   const synced: number[] = [];
   const failures: StorageFailure[] = [];
@@ -35,6 +36,8 @@ function bench() {
     observer: silentObserver,
     flushIntervalMs: 100,
     flushRecordsMax: 40,
+    isReplaying: () => isReplaying,
+    replayRecordsMax: 200,
     syncIntervalMs: 1000,
     fullRetryMs: 500,
     writtenIndex: 0,
@@ -52,7 +55,8 @@ function bench() {
     time.runFor(ms);
     writer.tick(time.nowMs);
   };
-  return { writer, writes, synced, failures, apply, pass };
+  const replay = (is: boolean): void => void (isReplaying = is);
+  return { writer, writes, synced, failures, apply, pass, replay };
 }
 
 const keysOf = (batch: StateBatch): string[] =>
@@ -70,6 +74,24 @@ test("many changes are written without waiting for the interval, but not while a
   for (let i = 0; i < 20; i += 1) apply(`c${i}`);
   pass(1);
   expect(writes).toHaveLength(1);
+});
+
+test("nothing is written while the log is replayed, until it ends or much has changed", () => {
+  const { writes, apply, pass, replay } = bench();
+  replay(true);
+  for (let i = 0; i < 60; i += 1) apply(`a${i}`);
+  pass(5000);
+  expect(writes).toHaveLength(0);
+  for (let i = 0; i < 60; i += 1) apply(`b${i}`);
+  pass(1);
+  expect(keysOf(writes[0]!.batch)).toHaveLength(120);
+  writes[0]!.done(null);
+  apply("c");
+  pass(5000);
+  expect(writes).toHaveLength(1);
+  replay(false);
+  pass(1);
+  expect(keysOf(writes[1]!.batch)).toEqual(["instance/default/web/c"]);
 });
 
 test("changes are collected for the interval, and one batch is under way at a time", () => {

@@ -106,6 +106,18 @@ test("records are put, replaced and deleted, and read back as they were", () => 
   );
 });
 
+test("a batch that is encoded in many turns is written as one", () => {
+  const machine = new Machine();
+  const state = stateOf(machine);
+  const many = (value: string): StateRecord[] =>
+    Array.from({ length: 5_001 }, (_, i) => [`${value}/${i}`, value] as const);
+  expect(write(machine, state, many("old"), baseAt(1, 1))).toBe(null);
+  const gone = many("old").map(([key]) => key);
+  expect(write(machine, state, many("new"), baseAt(1, 1), gone.slice(1))).toBe(null);
+  const { image } = must(machine.killed().open().stores, "a member").recovered;
+  expect(new Map(image.records)).toEqual(new Map<string, unknown>([["old/0", "old"], ...many("new")]));
+});
+
 test("after a failed batch every later one fails, and the next start reads what there is", () => {
   const machine = new Machine();
   const state = stateOf(machine);
@@ -209,13 +221,11 @@ test("an image may be given up at any moment, and the next one arrives all the s
 });
 
 test("a batch changes each key once, and no key that is not the state machine's", () => {
-  const machine = new Machine();
-  const state = stateOf(machine);
   const batch = { puts: [["a", 1]] as const, deletes: ["a"], base: baseAt(1, 1), sync: false };
-  expect(() => state.write(batch, () => {})).toThrow("one change for each key: a");
-  expect(() => state.write({ ...batch, puts: [["!meta", 1]], deletes: [] }, () => {})).toThrow(
-    "begins with a letter",
-  );
+  const writing = (changes: Partial<typeof batch> | { readonly puts: readonly StateRecord[] }) => () =>
+    stateOf(new Machine()).write({ ...batch, ...changes }, () => {});
+  expect(writing({})).toThrow("one change for each key: a");
+  expect(writing({ puts: [["!meta", 1]], deletes: [] })).toThrow("begins with a letter");
 });
 
 test("a full disk refuses a batch, and once there is room the next one holds it too, without a restart", () => {

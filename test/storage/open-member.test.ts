@@ -416,3 +416,19 @@ function contentsOf(folder: string): ReadonlyMap<string, string> {
   const isFile = (file: string): boolean => fs.statSync(join(folder, file)).isFile();
   return new Map(files.filter(isFile).map((file) => [file, fs.readFileSync(join(folder, file), "base64")]));
 }
+
+test("a batch that is too large to be handed to LevelDB in one turn is written as one", async () => {
+  const storage = await founded();
+  const puts = Array.from({ length: 12_000 }, (_, i) => [`a/${i}`, i] as const);
+  await writeImage(storage, { puts });
+  await writeImage(storage, { puts: [["b", 1]], deletes: puts.slice(1).map(([key]) => key) });
+  await storage.close();
+  const again = await open();
+  expect(new Map(again.recovered?.image.records)).toEqual(
+    new Map([
+      ["a/0", 0],
+      ["b", 1],
+    ]),
+  );
+  await again.close();
+});

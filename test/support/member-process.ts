@@ -18,6 +18,8 @@ const nodeFlags = [
   "--disallow-code-generation-from-strings",
 ];
 
+const nodeEnvironment = { MALLOC_ARENA_MAX: "2", MALLOC_TRIM_THRESHOLD_: "131072" };
+
 export interface MemberSettings {
   readonly id: string;
   readonly dataFolder: string;
@@ -92,7 +94,12 @@ export class MemberProcess {
     const child = spawn(process.execPath, [...nodeFlags, program ?? entryPoint, "serve", ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       // Nothing of whoever runs the tests reaches the member.
-      env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compileCache, ...environment },
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        NODE_COMPILE_CACHE: compileCache,
+        ...nodeEnvironment,
+        ...environment,
+      },
     });
     const take = (chunk: Buffer): void => {
       this.#log += chunk.toString();

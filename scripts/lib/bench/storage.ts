@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import { must } from "../../../src/raft/assert.ts";
 import { openMemberStorage } from "../../../src/storage/open-member.ts";
 import { freePorts } from "../../../test/support/free-ports.ts";
@@ -12,6 +13,9 @@ import { waitFor } from "../../../test/support/wait-for.ts";
 import { ended, makeBigFolder } from "./big-folder.ts";
 
 const entryBytes = 256;
+
+/** How long a member is left alone after its start, before its memory is measured. */
+const settleMs = 5_000;
 
 export async function storage(options: {
   readonly seconds?: string | undefined;
@@ -30,12 +34,13 @@ export async function storage(options: {
     say("raw again", rawRate(join(root, "raw-again"), seconds));
     const empty = await restart(root, 1, 0);
     const full = await restart(root, instances, 50_000);
-    console.log(`restart until ready, the start of the process included:`);
-    console.log(`  1 instance: ${empty.readyMs.toFixed(0)} ms, ${toMiB(empty.memory)} MiB resident`);
     console.log(
-      `  ${instances} instances and 50,000 log entries after the image: ${full.readyMs.toFixed(0)} ms, ${toMiB(full.memory)} MiB resident`,
+      `restart until ready, the start of the process included; memory then, and ${settleMs / 1000} s later:`,
     );
-    console.log(`  memory: ${Math.round((full.memory - empty.memory) / instances)} bytes an instance`);
+    sayRestart("1 instance", empty);
+    sayRestart(`${instances} instances and 50,000 log entries after the image`, full);
+    const bytes = (full.settledMemory - empty.settledMemory) / instances;
+    console.log(`  memory, settled, above that of 1 instance: ${Math.round(bytes)} bytes an instance`);
     return full.readyMs < (instances > 100_000 ? 15_000 : 2_000);
   } finally {
     fs.rmSync(root, { recursive: true, force: true });
@@ -44,6 +49,12 @@ export async function storage(options: {
 
 function say(what: string, rate: number): void {
   console.log(`  ${what}: ${Math.round(rate).toLocaleString("en-US")}`);
+}
+
+function sayRestart(what: string, { readyMs, memory, settledMemory }: Restart): void {
+  console.log(
+    `  ${what}: ${readyMs.toFixed(0)} ms, ${toMiB(memory)} MiB resident, then ${toMiB(settledMemory)} MiB`,
+  );
 }
 
 function toMiB(bytes: number): number {
@@ -94,11 +105,15 @@ async function appendRate(
   return { rate: count / seconds, delayMs: Math.max(0, delay.percentile(99.9) / 1e6 - 1) };
 }
 
-async function restart(
-  root: string,
-  instances: number,
-  tail: number,
-): Promise<{ readonly readyMs: number; readonly memory: number }> {
+interface Restart {
+  readonly readyMs: number;
+  /** Resident bytes when it became ready. */
+  readonly memory: number;
+  /** Resident bytes once what the replay changed is in the image, and the garbage of the start is gone. */
+  readonly settledMemory: number;
+}
+
+async function restart(root: string, instances: number, tail: number): Promise<Restart> {
   const [client = 0, peer = 0] = await freePorts(2);
   const dir = join(root, `restart-${instances}`);
   const urls = { peerUrl: `http://127.0.0.1:${peer}`, clientUrl: `http://127.0.0.1:${client}` };
@@ -121,11 +136,18 @@ async function restart(
       { what: "the member is ready", withinMs: 120_000 },
     );
     const readyMs = performance.now() - startedMs;
-    const resident = /VmRSS:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${member.pid}/status`, "utf8"))?.[1];
+    const memory = residentBytes(member.pid);
+    await sleep(settleMs);
+    const settledMemory = residentBytes(member.pid);
     const said = /"msg":"(recovered [^"]+)"/.exec(member.log)?.[1] ?? "";
     console.log(`  (${said})`);
-    return { readyMs, memory: Number(resident ?? 0) * 1024 };
+    return { readyMs, memory, settledMemory };
   } finally {
     await member.kill();
   }
+}
+
+function residentBytes(pid: number): number {
+  const kilobytes = /VmRSS:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kilobytes ?? 0) * 1024;
 }

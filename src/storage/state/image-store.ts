@@ -19,8 +19,9 @@ import { decodeMeta, encodeMeta, metaKey } from "./image-meta.ts";
 import { type LoadedImage, readImage } from "./image-reader.ts";
 import { StoreSink, type TemporaryPlace } from "./image-sink.ts";
 import { ViewSource } from "./image-source.ts";
-import { encodeRecord, minus, noTotals, plus, type Totals } from "./record-codec.ts";
-import type { RecordStore, RecordStores, StoredRecord } from "./record-store.ts";
+import { PendingBatch } from "./pending-batch.ts";
+import { noTotals, type Totals } from "./record-codec.ts";
+import type { RecordStore, RecordStores } from "./record-store.ts";
 import { RecordSums } from "./record-sums.ts";
 
 export interface ImageStoreStart {
@@ -35,13 +36,8 @@ export interface ImageStoreStart {
   readonly soon: (task: () => void) => void;
 }
 
-/** What a batch makes of the totals, and of each record's checksum (null: it is gone). */
-interface Pending {
-  readonly totals: Totals;
-  readonly sums: ReadonlyMap<string, number | null>;
-  readonly puts: readonly StoredRecord[];
-  readonly deletes: readonly string[];
-}
+/** So many records are encoded in one turn: the batch after a long replay has a hundred times as many. */
+const recordsPerTurn = 2_000;
 
 export class ImageStore implements StateStore {
   readonly #stores: RecordStores;
@@ -89,21 +85,35 @@ export class ImageStore implements StateStore {
   }
 
   #write(batch: StateBatch, done: StorageDone): void {
-    const pending = this.#prepare(batch);
-    const meta = encodeMeta({
-      owner: this.#owner,
-      base: batch.base,
-      totals: pending.totals,
-      batch: this.#batch + 1,
-      isReceived: false,
-    });
-    const { puts, deletes } = pending;
     this.#isWriting = true;
-    this.#store.write({ puts: [...puts, [metaKey, meta]], deletes }, batch.sync, (failure) => {
-      if (failure === null) this.#take(pending);
-      else this.#mustReopen = true;
-      done(failure);
+    const pending = new PendingBatch(this.#sums, this.#totals);
+    this.#encode(batch, 0, pending, () => {
+      const meta = encodeMeta({
+        owner: this.#owner,
+        base: batch.base,
+        totals: pending.totals,
+        batch: this.#batch + 1,
+        isReceived: false,
+      });
+      const { puts, deletes } = pending;
+      this.#store.write({ puts: [...puts, [metaKey, meta]], deletes }, batch.sync, (failure) => {
+        if (failure === null) this.#take(pending);
+        else this.#mustReopen = true;
+        done(failure);
+      });
     });
+  }
+
+  /** Puts the changes from number `from` on into `pending`, deletions first, and lets others have their turn in between. */
+  #encode(batch: StateBatch, from: number, pending: PendingBatch, then: () => void): void {
+    const { puts, deletes } = batch;
+    const to = from + recordsPerTurn;
+    for (const key of deletes.slice(from, to)) pending.delete(key);
+    const firstPut = Math.max(0, from - deletes.length);
+    for (const [key, value] of puts.slice(firstPut, Math.max(0, to - deletes.length)))
+      pending.put(key, value);
+    if (to >= deletes.length + puts.length) then();
+    else this.#soon(() => this.#encode(batch, to, pending, then));
   }
 
   /** Reads all of it back, as a restart would: the checksums say whether what LevelDB has kept is the image before the batch or after it. */
@@ -163,33 +173,10 @@ export class ImageStore implements StateStore {
     this.#store.close(done);
   }
 
-  #prepare(batch: StateBatch): Pending {
-    const sums = new Map<string, number | null>();
-    const puts: StoredRecord[] = [];
-    for (const key of batch.deletes) sums.set(key, null);
-    for (const [key, value] of batch.puts) {
-      assert(key > metaKey && !key.startsWith("!"), `a record's key begins with a letter: ${key}`);
-      assert(!sums.has(key), `a batch has one change for each key: ${key}`);
-      const { bytes, sum } = encodeRecord(key, value);
-      puts.push([key, bytes]);
-      sums.set(key, sum | 0);
-    }
-    let totals = this.#totals;
-    for (const [key, sum] of sums) {
-      const old = this.#sums.get(key);
-      if (old !== null) totals = minus(totals, old);
-      if (sum !== null) totals = plus(totals, sum);
-    }
-    return { totals, sums, puts, deletes: batch.deletes };
-  }
-
-  #take(pending: Pending): void {
+  #take(pending: PendingBatch): void {
     this.#totals = pending.totals;
     this.#batch += 1;
-    for (const [key, sum] of pending.sums) {
-      if (sum === null) this.#sums.delete(key);
-      else this.#sums.set(key, sum);
-    }
+    pending.applyTo(this.#sums);
   }
 
   /** Goes over to a store that was received and published, and reads it back from disk as a restart would. */

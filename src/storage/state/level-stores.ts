@@ -6,6 +6,7 @@
 import * as fs from "node:fs/promises";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { Level } from "level";
 import { makeDurableFolder, syncPath } from "../durable-path.ts";
 import type { StorageDone, StorageFailure } from "../../replica/ports.ts";
@@ -22,6 +23,12 @@ type Database = Level<string, Uint8Array>;
 
 /** How many records LevelDB hands over at once, at most. */
 const iteratorBatch = 1000;
+
+/** A batch of up to so many operations is handed over in one turn. */
+const operationsAtOnce = 10_000;
+
+/** Of a larger one, so many. */
+const operationsPerTurn = 2_000;
 
 export class LevelStores implements RecordStores {
   readonly #root: string;
@@ -112,12 +119,32 @@ class LevelStore implements RecordStore {
   }
 
   async #write(puts: readonly StoredRecord[], deletes: readonly string[], sync: boolean): Promise<void> {
-    const operations = [
-      ...deletes.map((key) => ({ type: "del" as const, key })),
-      ...puts.map(([key, value]) => ({ type: "put" as const, key, value })),
-    ];
-    await this.#database.batch(operations, { sync });
+    if (puts.length + deletes.length > operationsAtOnce) await this.#writeLarge(puts, deletes, sync);
+    else {
+      const operations = [
+        ...deletes.map((key) => ({ type: "del" as const, key })),
+        ...puts.map(([key, value]) => ({ type: "put" as const, key, value })),
+      ];
+      await this.#database.batch(operations, { sync });
+    }
     if (sync) await this.#syncLogs();
+  }
+
+  /**
+   * In parts with others' turns in between, and still one atomic batch. Not for every batch: LevelDB's copy of one that is built like this
+   * is let go by the garbage collector, which knows nothing of its size.
+   */
+  async #writeLarge(puts: readonly StoredRecord[], deletes: readonly string[], sync: boolean): Promise<void> {
+    const batch = this.#database.batch();
+    for (let i = 0; i < deletes.length; i += operationsPerTurn) {
+      for (const key of deletes.slice(i, i + operationsPerTurn)) batch.del(key);
+      await setImmediate();
+    }
+    for (let i = 0; i < puts.length; i += operationsPerTurn) {
+      for (const [key, value] of puts.slice(i, i + operationsPerTurn)) batch.put(key, value);
+      await setImmediate();
+    }
+    await batch.write({ sync });
   }
 
   /**
