@@ -2,11 +2,16 @@
  * The checksum of each record by its key: what the running sum loses when the record changes.
  *
  * There are as many as records, so that they stand in flat arrays under 64 bits of the key's hash, in place of a map under the keys: 12
- * bytes a place. Two keys with the same 64 bits (one chance in millions with ten million records) would end in an image whose sum does
- * not agree, which is made again like any other damaged one.
+ * bytes a place. Two keys with the same 64 bits (for n records a chance of n²/2^65, so 1 in 370,000 for ten million) would end in an image
+ * whose sum does not agree, which is made again like any other damaged one, out of what the other members have.
+ *
+ * That holds only while members do not meet the same accident. Clients choose keys, and two that collide in a known hash are found within a
+ * second: registered, they would cost all members their images at the next start. So each table has a salt of its own, which the hash takes
+ * in before the key. It decides nothing but the places, so that a simulation stays the same whatever it is.
  */
 
-import { fingerprint } from "../../registry/hash.ts";
+import { randomBytes } from "node:crypto";
+import { fingerprint, type Fingerprint } from "../../registry/hash.ts";
 
 const placesMin = 1024;
 const free = 0;
@@ -14,7 +19,10 @@ const taken = 1;
 /** A record that is gone: a search goes on over it. */
 const left = 2;
 
+const saltBytes = 16;
+
 export class RecordSums {
+  readonly #salt = randomBytes(saltBytes).toString("latin1");
   #places = placesMin;
   #low = new Int32Array(placesMin);
   #high = new Int32Array(placesMin);
@@ -30,7 +38,7 @@ export class RecordSums {
 
   /** As a signed 32-bit integer; null for a key without a record. */
   get(key: string): number | null {
-    const { low, high } = fingerprint(key, null);
+    const { low, high } = this.#hash(key);
     const place = this.#find(low, high);
     return this.#states[place] === taken ? (this.#sums[place] ?? 0) : null;
   }
@@ -38,16 +46,20 @@ export class RecordSums {
   set(key: string, sum: number): void {
     // At most three quarters full, so that a search ends soon.
     if (this.#used * 4 >= this.#places * 3) this.#rebuild();
-    const { low, high } = fingerprint(key, null);
+    const { low, high } = this.#hash(key);
     this.#put(low, high, sum);
   }
 
   delete(key: string): void {
-    const { low, high } = fingerprint(key, null);
+    const { low, high } = this.#hash(key);
     const place = this.#find(low, high);
     if (this.#states[place] !== taken) return;
     this.#states[place] = left;
     this.#count -= 1;
+  }
+
+  #hash(key: string): Fingerprint {
+    return fingerprint(this.#salt, key);
   }
 
   /** Where the key stands, or the free place where it would. */
