@@ -6,10 +6,11 @@
 import { randomUUID } from "node:crypto";
 import { advertisedUrls, type Urls } from "./config/addresses.ts";
 import { StartError } from "./config/config-error.ts";
-import { showAddress, type Address } from "./config/option-kinds.ts";
-import { flagOf, type Config, type OptionName } from "./config/options.ts";
+import type { Address } from "./config/option-kinds.ts";
+import type { Config, OptionName } from "./config/options.ts";
 import { readConfig } from "./config/read-config.ts";
 import { readConfigFile, readSecret, readTokensFile } from "./config/read-file.ts";
+import { folderRefusal, portRefusal } from "./config/start-refusals.ts";
 import { ownVersion } from "./config/version.ts";
 import { createHttpServer, type HttpServer } from "./http/http-server.ts";
 import { giveBackMemory } from "./observability/give-back-memory.ts";
@@ -323,7 +324,6 @@ class MemberLife implements RunningMember {
   }
 }
 
-/** Says in one sentence why a port cannot be had. */
 async function open<T>(
   option: "listen" | "peerListen",
   address: Address,
@@ -332,17 +332,7 @@ async function open<T>(
   try {
     return await start();
   } catch (error) {
-    const reasons: Readonly<Record<string, string>> = {
-      EADDRINUSE: "another process listens there already",
-      EACCES: "this user may not use that port",
-      EADDRNOTAVAIL: "this machine does not have that address",
-      ENOTFOUND: "there is no such host",
-    };
-    const code = (error as NodeJS.ErrnoException).code ?? "";
-    const why = reasons[code] ?? (error as Error).message;
-    throw new StartError(`--${flagOf(option)} ${showAddress(address)} cannot be used: ${why}.`, {
-      cause: error,
-    });
+    throw portRefusal(option, address, error as NodeJS.ErrnoException);
   }
 }
 
@@ -356,22 +346,9 @@ async function openStorage(config: Config & { readonly id: string }): Promise<Op
     return await openMemberStorage({ dir: config.data, memberId: config.id, limits });
   } catch (error) {
     if (error instanceof StorageRefusal) throw new StartError(asSentence(error.message), { cause: error });
-    const { code = "", path = "" } = error as NodeJS.ErrnoException;
-    const why = folderRefusals[code];
-    if (why === undefined) throw error;
-    const where = path === "" ? "" : ` (${path})`;
-    throw new StartError(`The data folder ${config.data} cannot be used: ${why}${where}.`, { cause: error });
+    throw folderRefusal(config.data, error as NodeJS.ErrnoException) ?? error;
   }
 }
-
-const folderRefusals: Readonly<Record<string, string>> = {
-  EACCES: "this user may not write there",
-  EPERM: "this user may not write there",
-  EROFS: "the file system is read-only",
-  EEXIST: "there is a file of that name",
-  ENOTDIR: "a part of that path is a file",
-  ENOSPC: "the disk is full",
-};
 
 function mustHaveCluster(config: Config, storage: OpenedStorage): void {
   if (storage.identity.clusterId !== null || config.members.length > 0 || config.join !== null) return;

@@ -16,13 +16,14 @@ import { Applier } from "./applier.ts";
 import { Expiry } from "./expiry.ts";
 import { Health } from "./health.ts";
 import { ImageWriter } from "./image-writer.ts";
-import type { LogBase, Recovered, StorageDone, StorageFailure } from "./ports.ts";
+import type { LogBase, Recovered, StorageFailure } from "./ports.ts";
 import { Proposals } from "./proposals.ts";
 import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import { Reads, unknownStaleness } from "./reads.ts";
 import { Renewals } from "./renewals.ts";
-import { Snapshots, type ReceivedSnapshot } from "./snapshots.ts";
+import { SnapshotInstallation } from "./snapshot-installation.ts";
+import { Snapshots } from "./snapshots.ts";
 import { StorageLane } from "./storage-lane.ts";
 import { WriteQueue, type WriteEnd } from "./write-queue.ts";
 import { WriteRouter } from "./write-router.ts";
@@ -311,6 +312,17 @@ export class Wiring {
 
   #makeSnapshots(): Snapshots {
     const { ports, settings, observer, id } = this.options;
+    const installation = new SnapshotInstallation({
+      core: this.core,
+      driver: this.driver,
+      lane: this.lane,
+      log: ports.log,
+      applier: this.applier,
+      image: this.image,
+      observer,
+      onAdvanced: (index) => this.#advanceTo(index),
+      onEvents: (events) => this.#publish(events),
+    });
     return new Snapshots({
       self: id,
       idPrefix: `${id}-${this.#processSeed}`,
@@ -323,7 +335,7 @@ export class Wiring {
       isOutdated: (meta) => meta.last.index <= this.applier.base.last.index,
       pauseImage: (end) => this.image.pause(end),
       onReceived: (snapshot, installed) =>
-        this.driver.inTurn(() => this.#installSnapshot(snapshot, installed)),
+        this.driver.inTurn(() => installation.install(snapshot, installed)),
       resumeImage: () => this.image.resume(),
       onFetchFailed: (meta) => this.driver.enqueue({ kind: "snapshotFailed", id: meta.id }),
       onSent: (to, snapshotId, ok) => this.driver.enqueue({ kind: "snapshotSent", to, id: snapshotId, ok }),
@@ -402,41 +414,6 @@ export class Wiring {
   #compactLog(seq: number, base: LogBase): void {
     this.lane.add({ seq, entries: 0, run: (done) => this.options.ports.log.compact(base, done) });
     this.options.observer.compacted(base.last.index);
-  }
-
-  /**
-   * Goes on from a received image. In one turn, so that log, state machine and core begin anew at the same place in the order of writes;
-   * and nothing is written to the image before the log on disk begins after it, or a crash would leave a log that ends before its image.
-   *
-   * Should the log have brought the state machine further while the image became durable, the image is only an older one to write to:
-   * every change since is still to be written.
-   */
-  #installSnapshot({ from, meta, image, tookMs }: ReceivedSnapshot, installed: () => void): void {
-    const { base } = image;
-    const goOnWriting = (): void => {
-      this.image.resumeAt(base.last.index);
-      installed();
-    };
-    if (base.last.index <= this.applier.base.last.index) return goOnWriting();
-    const keepTail = this.core.termAt(meta.last.index) === meta.last.term;
-    this.#resetLog(base, keepTail, goOnWriting);
-    const before = this.applier.registry.revision;
-    this.applier.replace(Registry.load(image.records), base);
-    this.driver.step({ kind: "snapshotInstalled", meta });
-    this.options.observer.snapshotInstalled(from, base.last.index, tookMs);
-    this.#advanceTo(base.last.index);
-    // Listeners hear of what changed in between as far as the image remembers; whoever finds a gap takes a snapshot of its own.
-    this.#publish(this.applier.registry.eventsSince(before) ?? []);
-  }
-
-  #resetLog(base: LogBase, keepTail: boolean, then: () => void): void {
-    const { log } = this.options.ports;
-    const run = (done: StorageDone): void =>
-      log.reset(base, keepTail, (failure) => {
-        if (failure === null) then();
-        done(failure);
-      });
-    this.lane.add({ seq: this.lane.lastSeq, entries: 0, run });
   }
 
   /** Whichever part of the folder it was: one that cannot be written, or read back, says what the others are worth. */

@@ -88,15 +88,15 @@ export const replicaMutants: readonly Mutant[] = [
   {
     name: "an installed snapshot leaves a conflicting log beside it",
     catalogue: "B43",
-    file: "replica/wiring.ts",
-    find: `const keepTail = this.core.termAt(meta.last.index) === meta.last.term;`,
+    file: "replica/snapshot-installation.ts",
+    find: `const keepTail = core.termAt(meta.last.index) === meta.last.term;`,
     replace: `const keepTail = true;`,
   },
   {
     name: "an outdated snapshot is installed",
     catalogue: null,
-    file: "replica/wiring.ts",
-    find: `if (base.last.index <= this.applier.base.last.index) return goOnWriting();`,
+    file: "replica/snapshot-installation.ts",
+    find: `if (base.last.index <= applier.base.last.index) return goOnWriting();`,
     replace: `if (base.last.index <= 0) return goOnWriting();`,
   },
   {
