@@ -86,7 +86,7 @@ function prepareFolder({ folder, members, reset, port }: Settings): void {
   if (before.length === 0) return;
   if (before.length !== members) {
     fail(
-      `${shown(folder)} holds a cluster of ${before.length} members: give --members ${before.length}, or --reset to start anew.`,
+      `${shown(folder)} holds a cluster of ${before.length} member${before.length === 1 ? "" : "s"}: give --members ${before.length}, or --reset to start anew.`,
     );
   }
   const { listen } = JSON.parse(readFileSync(join(folder, "n1.json"), "utf8")) as { readonly listen: string };

@@ -32,16 +32,28 @@ function start(...args: readonly string[]): Started {
   return started;
 }
 
+async function screenOf(started: Started): Promise<string> {
+  await waitFor(() => started.output.includes("Ctrl-C stops all members."), {
+    what: "the screen is complete",
+    withinMs: 40_000,
+  });
+  return started.output;
+}
+
+const memberLine = /^ {4}n\d {2}http:\/\/127\.0\.0\.1:\d+ {2}(?:leader {2}|follower) {2}pid \d+$/gm;
+
 async function ended({ child }: Started): Promise<number | null> {
   if (child.exitCode === null && child.signalCode === null) await once(child, "close");
   return child.exitCode;
 }
 
-/** A base from which on all ports that two members need are free. */
+/** A base from which on all ports that five members need are free. */
 async function freeBase(): Promise<number> {
   for (;;) {
     const base = 20_000 + Math.floor(Math.random() * 20_000);
-    const inUse = await Promise.all([1, 2, 3, 101, 102, 103].map((offset) => answers(base + offset)));
+    const inUse = await Promise.all(
+      [1, 2, 3, 4, 5, 101, 102, 103, 104, 105].map((offset) => answers(base + offset)),
+    );
     if (!inUse.includes(true)) return base;
   }
 }
@@ -66,13 +78,7 @@ test("the first screen's commands work: register, find, kill the leader, find ag
     first.child.kill("SIGINT");
     await ended(first);
   });
-  await waitFor(() => first.output.includes("Ctrl-C stops all members."), {
-    what: "the screen is complete",
-    withinMs: 40_000,
-  });
-  expect(
-    first.output.match(/^ {4}n\d {2}http:\/\/127\.0\.0\.1:\d+ {2}(?:leader {2}|follower) {2}pid \d+$/gm),
-  ).toHaveLength(3);
+  expect((await screenOf(first)).match(memberLine)).toHaveLength(3);
   // What was logged while it started is not shown.
   expect(first.output).not.toContain("│");
 
@@ -103,6 +109,34 @@ test("the first screen's commands work: register, find, kill the leader, find ag
   first.child.kill("SIGINT");
   expect(await ended(first)).toBe(0);
   expect(first.output).toMatch(/All members stopped after \d+\.\d s\.\n$/);
+});
+
+test("a cluster of another size is not begun over the data of one, unless --reset gives that up", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "rollcall-start-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const where = ["--data", folder, "--port", String(await freeBase())];
+  const stopped = async (started: Started): Promise<void> => {
+    started.child.kill("SIGINT");
+    expect(await ended(started)).toBe(0);
+  };
+  const one = start(...where, "--members", "1");
+  onTestFinished(() => void one.child.kill("SIGINT"));
+  const [, url = "", body = ""] = /curl -X PUT (\S+) .* -d '(.*)'/.exec(await screenOf(one)) ?? [];
+  const put = await fetch(url, { method: "PUT", headers: { "content-type": "application/json" }, body });
+  expect(put.status).toBe(201);
+  await stopped(one);
+
+  const refused = start(...where, "--members", "5");
+  expect(await ended(refused)).toBe(1);
+  expect(refused.output).toMatch(
+    /holds a cluster of 1 member: give --members 1, or --reset to start anew\.\n$/,
+  );
+
+  const five = start(...where, "--members", "5", "--reset");
+  onTestFinished(() => void five.child.kill("SIGINT"));
+  expect((await screenOf(five)).match(memberLine)).toHaveLength(5);
+  expect((await fetch(url)).status).toBe(404);
+  await stopped(five);
 });
 
 test("wrong usage is told in a sentence", async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ConfigError } from "../../src/config/config-error.ts";
-import { optionNames, options, variableOf } from "../../src/config/options.ts";
+import { optionNames, options, variableOf, type OptionName } from "../../src/config/options.ts";
 import { readConfig, type ConfigSources } from "../../src/config/read-config.ts";
 
 const minimal = { id: "n1", members: "n1=http://127.0.0.1:7501" };
@@ -27,6 +27,39 @@ test("a flag wins over the environment, the environment over the file, the file 
   const config = read({ flags: { ...minimal, electionMs: "4003" }, env, file });
   expect(config).toMatchObject({ electionMs: 4003, heartbeatMs: 202, tickMs: 51, diskStallMs: 9000 });
   expect(config.electionGraceMs).toBe(2000);
+});
+
+/** Something else than the default, that goes with what `minimal` says. */
+const texts: Partial<Record<OptionName, string>> = {
+  id: "n1",
+  data: "elsewhere",
+  listen: "127.0.0.1:8401",
+  peerListen: "127.0.0.1:8501",
+  advertise: "http://10.0.0.1:7401",
+  peerAdvertise: "http://127.0.0.1:7501",
+  members: "n1=http://127.0.0.1:7501",
+  join: "http://10.0.0.2:7401",
+  peerSecretFile: "secret",
+  authTokensFile: "tokens.json",
+  joinTokenFile: "token",
+  logLevel: "warn",
+  logFormat: "json",
+};
+
+test.each(optionNames)("%s is the same option as a flag, as a variable, and in a file", (name) => {
+  const fallback = options[name].fallback;
+  const text = texts[name] ?? String(Number(fallback) + 1);
+  const isJoining = name === "join" || name === "joinTokenFile";
+  const base: Partial<Record<OptionName, string>> = isJoining
+    ? { id: "n1", join: "http://10.0.0.2:7401" }
+    : minimal;
+  const { [name]: _, ...others } = base;
+  const byFlag = read({ flags: { ...others, [name]: text } })[name];
+  expect(byFlag).not.toEqual(fallback);
+  expect(read({ flags: others, env: { [variableOf(name)]: text } })[name]).toEqual(byFlag);
+  // A number may stand there as one.
+  const inFile = typeof fallback === "number" ? [text, Number(text)] : [text];
+  for (const value of inFile) expect(read({ flags: others, file: { [name]: value } })[name]).toEqual(byFlag);
 });
 
 test("the file takes numbers, strings and an object of members", () => {
