@@ -25,16 +25,8 @@ import { Renewals } from "./renewals.ts";
 import { SnapshotInstallation } from "./snapshot-installation.ts";
 import { Snapshots } from "./snapshots.ts";
 import { StorageLane } from "./storage-lane.ts";
-import { WriteQueue, type WriteEnd } from "./write-queue.ts";
+import { WriteQueue, type QueuedWrite, type WriteEnd } from "./write-queue.ts";
 import { WriteRouter } from "./write-router.ts";
-
-/** How long a write may take, and whether its answer waits for this member's own state machine. */
-export interface QueuedWrite {
-  readonly idempotencyKey: string | null;
-  readonly by: string | null;
-  readonly deadlineMs: number;
-  readonly awaitApplied: boolean;
-}
 
 /** An `expire` that found no way in this time is proposed anew. */
 const expireWaitMs = 2000;

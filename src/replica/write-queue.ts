@@ -14,6 +14,14 @@ export type WriteEnd =
   | { readonly kind: "result"; readonly result: CommandResult }
   | { readonly kind: "error"; readonly error: RollcallError };
 
+/** How long a write may take, and whether its answer waits for this member's own state machine. */
+export interface QueuedWrite {
+  readonly idempotencyKey: string | null;
+  readonly by: string | null;
+  readonly deadlineMs: number;
+  readonly awaitApplied: boolean;
+}
+
 export interface PendingWrite {
   readonly envelope: Envelope;
   /** On the driver's monotonic clock. */
