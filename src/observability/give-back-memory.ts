@@ -4,8 +4,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * To be called once a start is over. It holds the process up in proportion to what is kept. What was read, decoded and replaced in it is as large as what is kept, and a young generation that
- * grew for it stays as it is: together more than half of a member's memory, which nothing would need again.
+ * To be called once a start is over. What was read, decoded and replaced in it is as large as what is kept, and a young generation that grew
+ * for it stays as it is: together more than half of a member's memory, which nothing would need again. It holds the process up in proportion
+ * to what is kept.
  */
 export function giveBackMemory(): void {
   // Only a context that is made after the flag was set has the function.

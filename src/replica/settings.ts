@@ -14,7 +14,7 @@ export interface ReplicaSettings {
   readonly openRenewalsMax: number;
   /** How often changed records are written to the state image. Longer: fewer writes, a longer replay after a crash. */
   readonly flushIntervalMs: number;
-  /** So many changed records are written at once, however short ago the last write was: a batch is encoded in one turn. */
+  /** So many changed records are written at once, however short ago the last write was: what is kept for one batch stays small. */
   readonly flushRecordsMax: number;
   /**
    * Until a start has caught up with its log, nothing is written before so many records have changed: the log has all of it, and a record
