@@ -37,6 +37,15 @@ export interface HealthOptions {
   readonly fatal: (error: Error) => void;
 }
 
+/**
+ * Rounds of the loop that a write may wait for beside the disk: its group is written and then synced, after the group before it. A loop
+ * whose rounds are late by this part of what counts as slow makes a sound disk look slow.
+ */
+const roundsPerWrite = 4;
+
+/** So long after a late round nothing is concluded from how long writes take, milliseconds. A disk that hangs is known all the same. */
+const latenessKeptMs = 1_000;
+
 /** Changed records that the state hash lets gather: what changes often, as leases do, is then hashed now and then and not every turn. */
 const unsettledKept = 500;
 
@@ -68,6 +77,8 @@ export class Health {
   #isReserveGone = false;
   #handedOverAtMs: number | null = null;
   #lastRoundMs = -Infinity;
+  #tickedAtMs = Infinity;
+  #lateAtMs = -Infinity;
   /** The newest index at which a disagreement was told. */
   #toldIndex: Index = 0;
 
@@ -90,6 +101,7 @@ export class Health {
   }
 
   tick(nowMs: number): void {
+    this.#noteLateness(nowMs);
     this.#settleHash();
     if (this.isStalled && this.#isLeader) this.#judgeDisk(nowMs);
     if (nowMs - this.#lastRoundMs < this.#options.settings.reportIntervalMs) return;
@@ -104,7 +116,19 @@ export class Health {
   /** A group with entries, handed to the log at this moment, became durable. */
   written(startedAtMs: number): void {
     this.#writeTimes.add(this.#options.nowMs() - startedAtMs);
-    this.#seenTimes.add(Math.max(0, this.#options.unreadSinceMs() - startedAtMs));
+    if (!this.#wasLate(startedAtMs))
+      this.#seenTimes.add(Math.max(0, this.#options.unreadSinceMs() - startedAtMs));
+  }
+
+  #noteLateness(nowMs: number): void {
+    const { diskSlowMs, raft } = this.#options.settings;
+    if (nowMs - this.#tickedAtMs - raft.tickMs >= diskSlowMs / roundsPerWrite) this.#lateAtMs = nowMs;
+    this.#tickedAtMs = nowMs;
+  }
+
+  /** Whether the loop came late at that moment, shortly before, or since. */
+  #wasLate(atMs: number): boolean {
+    return atMs - this.#lateAtMs < latenessKeptMs;
   }
 
   /** How long the disk was seen at work on the oldest unfinished write. */
@@ -169,6 +193,7 @@ export class Health {
   }
 
   #judgeDisk(nowMs: number): void {
+    if (this.#wasLate(nowMs) && !this.isStalled) return;
     const { settings, observer, transfer } = this.#options;
     const others = this.#successors().map(({ id, report }) => ({ id, writeMs: report.writeMs }));
     const writeMs = this.#seenTimes.usualMs;

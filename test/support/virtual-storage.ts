@@ -45,6 +45,8 @@ export class VirtualDisk {
   recovering = false;
   /** Milliseconds that one durable write takes. */
   syncMs = 1;
+  /** How often such a write comes back to the loop before it is done, each time after `syncMs`: as when it is written, and then synced. */
+  stepsPerWrite = 1;
   /** While it does, no write ends. */
   isHanging = false;
   /** What the next operations answer instead of being done. */
@@ -138,7 +140,7 @@ export class VirtualLog implements LogStore {
     this.#isBusy = this.#busyUntil.length > 0;
     if (!this.#isBusy) return;
     this.#busySinceMs = this.#scheduler.monotonicMs();
-    this.#wait(() => {
+    this.#wait(this.#disk.stepsPerWrite, () => {
       const group = this.#busyUntil;
       this.#busyUntil = [];
       for (const finish of group) finish();
@@ -147,8 +149,12 @@ export class VirtualLog implements LogStore {
   }
 
   /** As long as the disk takes; what hangs ends as soon as it hangs no more. */
-  #wait(then: () => void): void {
-    this.#scheduler.after(this.#disk.syncMs, () => (this.#disk.isHanging ? this.#wait(then) : then()));
+  #wait(steps: number, then: () => void): void {
+    this.#scheduler.after(this.#disk.syncMs, () => {
+      if (this.#disk.isHanging) this.#wait(steps, then);
+      else if (steps > 1) this.#wait(steps - 1, then);
+      else then();
+    });
   }
 }
 
