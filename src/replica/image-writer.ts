@@ -45,6 +45,8 @@ export class ImageWriter {
   #lastSyncMs: number;
   #isWriting = false;
   #isPaused = false;
+  /** When the replay was last under way. */
+  #replayedAtMs = -Infinity;
   /** Nothing has been written yet since the log was replayed. */
   #isReplayUnwritten = true;
   /** Why this image is not written any more; null while it is. */
@@ -79,7 +81,7 @@ export class ImageWriter {
 
   /** Writes when it is time to. */
   tick(nowMs: number): void {
-    if (this.#mayWait) return;
+    if (this.#mayWait(nowMs)) return;
     const { fullRetryMs, flushIntervalMs, syncIntervalMs } = this.#options;
     const isDue =
       nowMs - this.#lastWriteMs >= (this.full ? fullRetryMs : flushIntervalMs) ||
@@ -120,9 +122,14 @@ export class ImageWriter {
     return this.#changedCount >= this.#options.flushRecordsMax;
   }
 
-  /** A replay is in nobody's memory but this member's, and the log has it all: being ready comes first. */
-  get #mayWait(): boolean {
-    return this.#options.isReplaying() && this.#changedCount < this.#options.replayRecordsMax;
+  /**
+   * The log has all of a replay: being ready comes first. Whoever has waited for that is answered before the batch, which is the largest
+   * of all, so the interval begins anew when the replay ends.
+   */
+  #mayWait(nowMs: number): boolean {
+    const { isReplaying, replayRecordsMax, flushIntervalMs } = this.#options;
+    if (isReplaying()) this.#replayedAtMs = nowMs;
+    return this.#changedCount < replayRecordsMax && nowMs - this.#replayedAtMs < flushIntervalMs;
   }
 
   get #changedCount(): number {

@@ -90,6 +90,8 @@ test("nothing is written while the log is replayed, until it ends or much has ch
   pass(5000);
   expect(writes).toHaveLength(1);
   replay(false);
+  pass(99);
+  expect(writes).toHaveLength(1);
   pass(1);
   expect(keysOf(writes[1]!.batch)).toEqual(["instance/default/web/c"]);
 });
