@@ -8,8 +8,9 @@ import type { Server } from "node:http";
 import { createServer, type AddressInfo, type Server as NetServer } from "node:net";
 
 /**
- * New connections in one round of the loop: each costs about as much as a small request. Elsewhere than on Linux one port is not shared,
- * or the kernel does not spread connections.
+ * New connections in one round of the loop: each costs about as much as a small request, so many more would only make the round longer.
+ * A longer queue in the kernel is no substitute: it does not overflow, it is emptied too slowly.
+ * Elsewhere than on Linux one port is not shared, or the kernel does not spread connections.
  */
 export const listenersDefault = process.platform === "linux" ? 8 : 1;
 
