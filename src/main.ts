@@ -12,6 +12,7 @@ import { readConfig } from "./config/read-config.ts";
 import { readConfigFile, readSecret, readTokensFile } from "./config/read-file.ts";
 import { folderRefusal, portRefusal } from "./config/start-refusals.ts";
 import { ownVersion } from "./config/version.ts";
+import { defaultAdmissionLimits } from "./http/admission.ts";
 import { createHttpServer, type HttpServer } from "./http/http-server.ts";
 import { giveBackMemory } from "./observability/give-back-memory.ts";
 import { createLogger, type Logger, type RootLogger } from "./observability/logger.ts";
@@ -102,7 +103,11 @@ export async function startMember(given: Config, logger: Logger): Promise<Runnin
       memberId: id,
       tokens,
       watchLimits: { streamsMax: config.watchesMax },
-      admissionLimits: { requestsMax: config.requestsMax, reserved: Math.floor(config.requestsMax / 5) },
+      admissionLimits: {
+        ...defaultAdmissionLimits,
+        requestsMax: config.requestsMax,
+        reserved: Math.floor(config.requestsMax / 5),
+      },
     });
     return await MemberLife.begin({ config, logger, metrics, storage, network, http, version });
   } catch (error) {

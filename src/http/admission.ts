@@ -14,9 +14,18 @@ export interface AdmissionLimits {
   readonly requestsMax: number;
   /** Of these, so many are kept for renewals and deregistrations. */
   readonly reserved: number;
+  /**
+   * While fewer than these are under way nobody is turned away for the pressure: it is then not clients who keep the loop busy but the
+   * member's own work, such as catching up after a start, and turning away the few who ask would relieve nothing.
+   */
+  readonly servedAnyway: number;
 }
 
-export const defaultAdmissionLimits: AdmissionLimits = { requestsMax: 10_000, reserved: 2_000 };
+export const defaultAdmissionLimits: AdmissionLimits = {
+  requestsMax: 10_000,
+  reserved: 2_000,
+  servedAnyway: 16,
+};
 
 interface Shedding {
   /** From this level of pressure on a class is turned away in part ... */
@@ -56,9 +65,10 @@ export class Admission {
 
   /** Takes a place; null when the request must be turned away. */
   enter(loadClass: LoadClass, pressure: number): Leave | null {
-    const { requestsMax, reserved } = this.#limits;
+    const { requestsMax, reserved, servedAnyway } = this.#limits;
     const places = loadClass === "vital" ? requestsMax : requestsMax - reserved;
-    if (this.#underWay >= places || this.#isShed(loadClass, pressure)) return null;
+    if (this.#underWay >= places) return null;
+    if (this.#underWay >= servedAnyway && this.#isShed(loadClass, pressure)) return null;
     this.#underWay += 1;
     let isInside = true;
     return () => {

@@ -1,7 +1,7 @@
 /** Who is turned away when there is too much to do, and that it costs little. */
 
 import { expect, test } from "vitest";
-import { Admission } from "../../src/http/admission.ts";
+import { Admission, defaultAdmissionLimits } from "../../src/http/admission.ts";
 import { endpoints, pathsOf } from "../../src/http/endpoints.ts";
 import { loadClassOf } from "../../src/http/load-class.ts";
 import { loadClasses, type LoadClass } from "../../src/http/policy.ts";
@@ -32,9 +32,19 @@ test.each([
   expect(loadClassOf(method, target)).toBe(expected);
 });
 
+test("a few are served under any pressure: it is not they who make it", () => {
+  const admission = new Admission({ requestsMax: 10, reserved: 1, servedAnyway: 2 }, seededRandom(1));
+  const first = admission.enter("list", pressureMax);
+  const second = admission.enter("registration", pressureMax);
+  expect([first, second]).not.toContain(null);
+  expect(admission.enter("read", pressureMax)).toBeNull();
+  second?.();
+  expect(admission.enter("read", pressureMax)).not.toBeNull();
+});
+
 test("under pressure lists go first, then reads, then registrations; what is vital never", () => {
   // Places are taken until they are given back, so each request of this test leaves at once.
-  const admission = new Admission({ requestsMax: 10, reserved: 1 }, seededRandom(1));
+  const admission = new Admission({ requestsMax: 10, reserved: 1, servedAnyway: 0 }, seededRandom(1));
   const share = (loadClass: LoadClass, pressure: number): number => {
     let entered = 0;
     for (let i = 0; i < 1_000; i += 1) {
@@ -77,7 +87,10 @@ test("pressure rises while a measure is over its target, falls while all are bel
 
 test("who is turned away learns it at once, in the form of every problem, and its body is not waited for", async () => {
   // One request under way is over this target, so while it is held the pressure rises to its top.
-  const served = await serve({ pressureLimits: { loopDelayMs: 1_000, underWay: 0.1 } });
+  const served = await serve({
+    admissionLimits: { ...defaultAdmissionLimits, servedAnyway: 0 },
+    pressureLimits: { loopDelayMs: 1_000, underWay: 0.1 },
+  });
   const { get, port, ask, register, member } = served;
   const read = async (): ReturnType<typeof get> => get("/v1/services/web/instances");
   member.held = [];

@@ -121,7 +121,7 @@ test("a method that a path does not have is 405 with those that it has; OPTIONS 
 
 test("only so many requests are worked on at once, and some room is kept for renewals and deregistrations", async () => {
   const { ask, get, register, member, port } = await serve({
-    admissionLimits: { requestsMax: 3, reserved: 1 },
+    admissionLimits: { requestsMax: 3, reserved: 1, servedAnyway: 0 },
   });
   await register("a");
   member.held = [];
