@@ -26,7 +26,8 @@ interface Ear {
 
 export const attachPresence: MemberEndpoint = write({
   id: "attachPresence",
-  policy: policies.writeInstances,
+  // As renewals are: when a member dies all who hung on it come at once, and whoever is refused may lose its place.
+  policy: policies.keepInstances,
   method: "POST",
   path: "/v1/presence",
   summary:
