@@ -9,10 +9,10 @@ import { runSeed, type SeedResult } from "./run-seeds.ts";
 import { knownSeeds } from "./seeds.ts";
 
 /** How long fresh seeds are run. It bounds how many there are, and decides nothing else. */
-const freshSeconds = Number(process.env["ROLLCALL_SIMULATION_SECONDS"] ?? 60);
+const freshSeconds = Number(process.env["SIMULATION_SECONDS"] ?? 60);
 
 /** The first of the fresh seeds; drawn if it is not given. */
-const freshBase = process.env["ROLLCALL_SIMULATION_BASE"];
+const freshBase = process.env["SIMULATION_BASE"];
 
 function told(result: SeedResult, limits: OptionLimits = {}): string {
   return result.violation === null ? "" : violationReport(result, limits);
