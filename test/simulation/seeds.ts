@@ -59,4 +59,15 @@ export const knownSeeds: readonly KnownSeed[] = [
     eventsMax: 40_000,
     cause: "the liveness check waited for a member that was removed while it was away",
   },
+  {
+    seed: 209497810,
+    eventsMax: 40_000,
+    cause:
+      "the lease checker took stamps made before the lease was committed for time in which it could expire",
+  },
+  {
+    seed: 180702037,
+    eventsMax: 40_000,
+    cause: "the match checker forgot the image of a member that was wiped before its log was reset",
+  },
 ];

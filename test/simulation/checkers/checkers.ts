@@ -58,7 +58,7 @@ export class Checkers {
     this.committed = new CommittedLog({
       violate,
       hasHeld: (id, entry) => this.#hasHeld(id, entry),
-      onCommitted: (entry) => this.#committed(entry),
+      onCommitted: (entry, stampedUpTo) => this.#committed(entry, stampedUpTo),
     });
     this.elections = new Elections(violate, this.committed);
     this.reads = new ReadFloors({
@@ -81,7 +81,7 @@ export class Checkers {
   /** What the member's disk holds may be gone from now on. It was there, all the same, when it was promised. */
   damaged(member: SimMember): void {
     const lost = this.#lost.get(member.id) ?? [];
-    lost.push(this.logOf(member).copy());
+    lost.push(this.logOf(member).copy(), imageUpTo(member.installedIndex));
     this.#lost.set(member.id, lost);
   }
 
@@ -146,11 +146,11 @@ export class Checkers {
 
   #hasHeld(id: NodeId, entry: EntryId): boolean {
     if (this.#logs.get(id)?.holds(entry) === true) return true;
-    if ((this.#members.get(id)?.installedIndex ?? 0) >= entry.index) return true;
+    if (imageUpTo(this.#members.get(id)?.installedIndex ?? 0).holds(entry)) return true;
     return this.#lost.get(id)?.some((lost) => lost.holds(entry)) === true;
   }
 
-  #committed(entry: Entry): void {
+  #committed(entry: Entry, stampedUpTo: number): void {
     const change = this.state.committed(entry);
     const { index, envelopes, results, events } = change;
     envelopes.forEach((envelope, i) => {
@@ -165,6 +165,11 @@ export class Checkers {
     });
     if (events.length > 0) this.leases.changed(events, index, this.#nowMs());
     if (entry.kind === "election" && entry.graceMs > 0) this.leases.held(entry.clusterTime);
-    this.leases.checkOverdue(this.state, change.clusterTime);
+    this.leases.checkOverdue(this.state, entry, stampedUpTo);
   }
+}
+
+/** A received image is durable before its member answers for it, and holds everything up to its last entry, which was committed. */
+function imageUpTo(last: Index): Holdings {
+  return { holds: ({ index }) => index <= last };
 }

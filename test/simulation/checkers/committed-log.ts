@@ -15,7 +15,7 @@ export class CommittedLog {
   readonly #violate: Violate;
   /** Whether the member of this name has, or ever had before its disk was damaged, this entry in its durable log. */
   readonly #hasHeld: (id: NodeId, entry: EntryId) => boolean;
-  readonly #onCommitted: (entry: Entry) => void;
+  readonly #onCommitted: (entry: Entry, stampedUpTo: number) => void;
   /** `#entries[i]` has the index i + 1. */
   readonly #entries: Entry[] = [];
   /** True time at which each was first known to be committed. */
@@ -33,7 +33,8 @@ export class CommittedLog {
   constructor(options: {
     readonly violate: Violate;
     readonly hasHeld: (id: NodeId, entry: EntryId) => boolean;
-    readonly onCommitted: (entry: Entry) => void;
+    /** `stampedUpTo`: the cluster time of the last entry in the log of the member that committed it first, at that moment. */
+    readonly onCommitted: (entry: Entry, stampedUpTo: number) => void;
   }) {
     this.#violate = options.violate;
     this.#hasHeld = options.hasHeld;
@@ -115,7 +116,7 @@ export class CommittedLog {
       this.#timesMs.push(nowMs);
       // What is committed at once ends with an entry of the leader's own term (paper §5.4.2).
       this.#committedIn.push(log.termAt(log.commitIndex) ?? 0);
-      this.#onCommitted(entry);
+      this.#onCommitted(entry, log.lastClusterTime);
     }
     const newest = log.commitIndex === this.#entries.length ? this.last : null;
     if (newest !== null && this.#checkedMajority < newest.index)

@@ -4,7 +4,7 @@
  * for a new leader at most once in each interval.
  */
 
-import type { Index } from "../../../src/raft/types.ts";
+import type { Entry, Index } from "../../../src/raft/types.ts";
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
 import type { Violate } from "../violation.ts";
 import type { AgreedState } from "./agreed-state.ts";
@@ -21,7 +21,7 @@ export interface LeaseClocks {
   readonly fastestRate: number;
   /** How far the clocks have jumped so far, all of them together, each jump up to what one stamp may advance. */
   readonly jumpsMs: () => number;
-  /** How long after its deadline, by cluster time, a lease may still be there. */
+  /** How long after its deadline, and after a leader could know of it, a lease may still be there by cluster time. */
   readonly lateMaxMs: number;
   /** A grace is given at most once in this much cluster time. */
   readonly graceIntervalMs: number;
@@ -39,6 +39,9 @@ export class Leases {
 
   /** Cluster time of the last grace. */
   #heldAt: number | null = null;
+  #nextDeadline: number | null = null;
+  /** Every stamp up to here was made before its leader could know `#nextDeadline`. */
+  #stampedUnknowing = 0;
 
   constructor(violate: Violate, clocks: LeaseClocks) {
     this.#violate = violate;
@@ -80,13 +83,23 @@ export class Leases {
     this.#heldAt = clusterTime;
   }
 
-  /** After each committed entry. */
-  checkOverdue({ registry }: AgreedState, clusterTime: number): void {
+  /**
+   * After each committed entry.
+   *
+   * A leader proposes to expire what it has applied. So a deadline that is the next one only since this entry was known to nobody who
+   * stamped what follows it in the log, and what a new leader's predecessors left was known to it only with its own first entry (paper §5.4.2).
+   * A leader that can commit nothing, because of slow followers for example, goes on stamping in the dark.
+   */
+  checkOverdue({ registry }: AgreedState, { kind, clusterTime }: Entry, stampedUpTo: number): void {
     const deadline = registry.nextDeadline();
-    if (deadline !== null && deadline + this.#clocks.lateMaxMs < clusterTime)
+    if (deadline !== this.#nextDeadline || kind === "election") this.#stampedUnknowing = stampedUpTo;
+    this.#nextDeadline = deadline;
+    if (deadline === null) return;
+    const knownAt = Math.max(deadline, this.#stampedUnknowing);
+    if (knownAt + this.#clocks.lateMaxMs < clusterTime)
       this.#violate(
         "late expiry",
-        `a lease that ended at ${deadline} is still there at cluster time ${clusterTime}`,
+        `a lease that ended at ${deadline}, and was known at ${knownAt}, is still there at cluster time ${clusterTime}`,
       );
   }
 

@@ -166,6 +166,13 @@ export const replicaMutants: readonly Mutant[] = [
     find: `if (deadline === null || deadline > this.#options.clusterTime()) return;`,
     replace: `return;`,
   },
+  {
+    name: "a member expires once, and never again",
+    catalogue: null,
+    file: "replica/expiry.ts",
+    find: `      this.#isUnderWay = false;`,
+    replace: ``,
+  },
   // The state machine.
   {
     name: "an idempotency key is not looked up",
