@@ -1,25 +1,23 @@
 // Calls the echo service again and again, and says every second how that went.
 //
-// Usage: scripts/example/consumer [--calls N] [--rate PER_SECOND] [--service NAME] [--servers URL,URL,...]
+// Usage: scripts/example/consumer --help
 //
 // Ends after N calls, or on Ctrl-C; the exit status is 1 if a call failed that a retry at another provider did not save.
 // The last line is a summary in JSON.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { Registry } from "../../src/client/registry.ts";
+import { readOptions } from "./options.ts";
 
-const { values } = parseArgs({
-  options: {
-    calls: { type: "string", default: "0" },
-    rate: { type: "string", default: "50" },
-    service: { type: "string", default: "echo" },
-    servers: {
-      type: "string",
-      default: "http://127.0.0.1:7401,http://127.0.0.1:7402,http://127.0.0.1:7403",
-    },
+const values = readOptions(
+  "Usage: scripts/example/consumer [--calls N] [--rate PER_SECOND] [--service NAME] [--servers URL,URL,...]",
+  {
+    calls: "0",
+    rate: "50",
+    service: "echo",
+    servers: "http://127.0.0.1:7401,http://127.0.0.1:7402,http://127.0.0.1:7403",
   },
-});
+);
 const callsMax = Number(values.calls) || Number.POSITIVE_INFINITY;
 const intervalMs = 1000 / Number(values.rate);
 

@@ -1,27 +1,25 @@
 // An echo service that registers itself: a real provider to try the registry with.
 //
-// Usage: scripts/example/provider [--id ID] [--port PORT] [--ttl MS] [--service NAME] [--servers URL,URL,...]
+// Usage: scripts/example/provider --help
 //
 // It answers every request with one line that says who it is. SIGTERM or Ctrl-C: it leaves the list first, goes on answering
 // for a moment to those who have not heard yet, and ends. kill -9: nobody tells the registry, so its lease has to run out.
 
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { parseArgs } from "node:util";
 import { Registry } from "../../src/client/registry.ts";
+import { readOptions } from "./options.ts";
 
-const { values } = parseArgs({
-  options: {
-    id: { type: "string" },
-    port: { type: "string", default: "0" },
-    ttl: { type: "string", default: "5000" },
-    service: { type: "string", default: "echo" },
-    servers: {
-      type: "string",
-      default: "http://127.0.0.1:7401,http://127.0.0.1:7402,http://127.0.0.1:7403",
-    },
+const values = readOptions(
+  "Usage: scripts/example/provider [--id ID] [--port PORT] [--ttl MS] [--service NAME] [--servers URL,URL,...]",
+  {
+    id: null,
+    port: "0",
+    ttl: "5000",
+    service: "echo",
+    servers: "http://127.0.0.1:7401,http://127.0.0.1:7402,http://127.0.0.1:7403",
   },
-});
+);
 
 /** Callers that picked this instance just before it left may still be on their way. */
 const lastCallsMs = 500;

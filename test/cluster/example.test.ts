@@ -111,3 +111,13 @@ test("10,000 calls through five leader kills, a killed and a leaving provider: n
   expect(removed.toSorted()).toEqual(["doomed expired", "polite deregistered"]);
   for (const provider of steady) expect(provider.output).not.toMatch(/not be listed|again/);
 });
+
+test.each(["provider", "consumer"])(
+  "the %s says in one sentence which option it does not know",
+  async (name) => {
+    const program = new ShellProcess(`scripts/example/${name} --colour red`);
+
+    expect(await program.ended()).toBe(1);
+    expect(program.output).toMatch(/^Unknown option '--colour'[^\n]*\nUsage: [^\n]+\n$/u);
+  },
+);
