@@ -23,7 +23,7 @@ export interface RaftConfig {
   readonly applyBytesMax: number;
   /** The most linearizable reads that wait at once. Default 10000. */
   readonly pendingReadsMax: number;
-  /** A learner is promoted only when at most this many entries are missing from it. Default 64. */
+  /** A learner is promoted only when at most this many entries are missing from it, none of them its own admission. Default 64. */
   readonly promotionLagMax: number;
   /** How long a new leader holds the cluster clock still, milliseconds. Default 2000. */
   readonly electionGraceMs: number;

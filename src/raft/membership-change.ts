@@ -30,9 +30,15 @@ export function planChange(
   return { membership: next };
 }
 
-/** A voter that lacks much would only make commitment slower and the cluster more fragile (thesis §4.2.1). */
+/**
+ * A voter that lacks much would only make commitment slower and the cluster more fragile (thesis §4.2.1). However little it lacks, it must
+ * hold the membership that names it: a member that knows of none, or only of an earlier incarnation of its id, may not vote
+ * (`RaftNode.mayVote`). Once its vote counts nobody might win without it, and without a leader it would never learn that it may. The
+ * membership is committed when a change is planned, so what the learner has of it is never cut off again.
+ */
 function isCaughtUp(node: RaftNode, replication: Replication, id: NodeId): boolean {
   const peer = replication.peer(id);
   if (peer === undefined || peer.isRecovering || !peer.isRecentlyActive) return false;
-  return node.log.lastIndex - peer.matchIndex <= node.config.promotionLagMax;
+  const { lastIndex, membershipIndex } = node.log;
+  return peer.matchIndex >= membershipIndex && lastIndex - peer.matchIndex <= node.config.promotionLagMax;
 }

@@ -70,4 +70,9 @@ export const knownSeeds: readonly KnownSeed[] = [
     eventsMax: 40_000,
     cause: "the match checker forgot the image of a member that was wiped before its log was reset",
   },
+  {
+    seed: 211474542,
+    eventsMax: 40_000,
+    cause: "a learner was promoted that could not vote yet, and could not learn that it may without a leader",
+  },
 ];

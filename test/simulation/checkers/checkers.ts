@@ -19,6 +19,7 @@ import { checkMatches } from "./match.ts";
 import { Outcomes } from "./outcomes.ts";
 import { ReadFloors } from "./reads.ts";
 import { checkStorageGate } from "./storage-gate.ts";
+import { checkVoters } from "./voters.ts";
 
 /** A wrong belief stays, so it need not be looked for after every change. */
 const matchesEvery = 7;
@@ -165,6 +166,8 @@ export class Checkers {
     });
     if (events.length > 0) this.leases.changed(events, index, this.#nowMs());
     if (entry.kind === "election" && entry.graceMs > 0) this.leases.held(entry.clusterTime);
+    if (entry.kind === "membership")
+      checkVoters(entry.membership, (id) => this.#members.get(id), this.#violate);
     this.leases.checkOverdue(this.state, entry, stampedUpTo);
   }
 }

@@ -316,6 +316,13 @@ export const raftMutants: readonly Mutant[] = [
     replace: `known === null || known === other.incarnation`,
   },
   {
+    name: "a learner is promoted before it knows that it belongs",
+    catalogue: null,
+    file: "raft/membership-change.ts",
+    find: `return peer.matchIndex >= membershipIndex && lastIndex - peer.matchIndex <= node.config.promotionLagMax;`,
+    replace: `return lastIndex - peer.matchIndex <= node.config.promotionLagMax;`,
+  },
+  {
     name: "only the new half of a joint membership decides",
     catalogue: "B59",
     file: "raft/quorum.ts",
