@@ -4,6 +4,7 @@
  */
 
 import type { NodeId } from "../raft/types.ts";
+import { bestOf, betterLeader, type Candidate } from "./hand-over.ts";
 
 export interface DiskFacts {
   readonly nowMs: number;
@@ -12,7 +13,7 @@ export interface DiskFacts {
   /** How long the oldest unfinished write has been waiting for the disk; 0 for none. */
   readonly pendingMs: number;
   /** The voters that could lead, and how long their writes take. */
-  readonly others: readonly { readonly id: NodeId; readonly writeMs: number | null }[];
+  readonly others: readonly Candidate[];
   /** When this member last handed over because of its disk; null for never. */
   readonly handedOverAtMs: number | null;
 }
@@ -26,42 +27,26 @@ export interface DiskLimits {
 
 export type DiskVerdict = { readonly kind: "keep" } | { readonly kind: "handOver"; readonly to: NodeId };
 
-/** A slow disk is left for one that is at least so many times faster. */
-const fasterTimes = 4;
-
-/** So that two members with disks that come and go do not hand leadership back and forth. */
-const handOverPauseMs = 60_000;
-
 /** Of a hanging disk it is not waited that long: each attempt may fail for reasons of its own. */
 const stallPauseMs = 2_000;
 
 export function judgeDisk(facts: DiskFacts, limits: DiskLimits): DiskVerdict {
-  const { nowMs, pendingMs, handedOverAtMs } = facts;
-  const fastest = fastestOf(facts.others);
+  const { nowMs, pendingMs, handedOverAtMs, others } = facts;
   const sinceMs = handedOverAtMs === null ? Infinity : nowMs - handedOverAtMs;
   if (isStalled(pendingMs, limits)) {
-    const to = (fastest ?? facts.others.find(({ writeMs }) => writeMs === null))?.id;
-    const canHelp = to !== undefined && !isStalled(fastest?.writeMs ?? 0, limits);
+    const fastest = bestOf(others);
+    const to = (fastest ?? others.find(({ ms }) => ms === null))?.id;
+    const canHelp = to !== undefined && !isStalled(fastest?.ms ?? 0, limits);
     return canHelp && sinceMs >= stallPauseMs ? { kind: "handOver", to } : { kind: "keep" };
   }
-  if (fastest === null) return { kind: "keep" };
-  const ownMs = Math.max(facts.writeMs ?? 0, pendingMs);
-  const isWorthIt = ownMs >= limits.diskSlowMs && fastest.writeMs * fasterTimes <= ownMs;
-  return isWorthIt && sinceMs >= handOverPauseMs ? { kind: "handOver", to: fastest.id } : { kind: "keep" };
+  const ms = Math.max(facts.writeMs ?? 0, pendingMs);
+  const to = betterLeader({ ms, badMs: limits.diskSlowMs, sinceMs }, others);
+  return to === null ? { kind: "keep" } : { kind: "handOver", to };
 }
 
 /** A member whose disk hangs must not lead, nor try to. */
 export function isStalled(pendingMs: number, { diskStallMs }: DiskLimits): boolean {
   return pendingMs >= diskStallMs;
-}
-
-/** Of equals the first by id, so that all runs are alike. */
-function fastestOf(others: DiskFacts["others"]): { readonly id: NodeId; readonly writeMs: number } | null {
-  let fastest: { readonly id: NodeId; readonly writeMs: number } | null = null;
-  for (const { id, writeMs } of others) {
-    if (writeMs !== null && (fastest === null || writeMs < fastest.writeMs)) fastest = { id, writeMs };
-  }
-  return fastest;
 }
 
 /** How long a write usually takes, by the last ones: the middle of them, so that a single slow one says nothing. */

@@ -1,17 +1,20 @@
 /**
- * How this member is, and how the others are: room on the disk, speed of the disk, and whether all states are the same. Members tell each
- * other now and then; what follows from it is decided in `room-rules.ts`, `disk-rules.ts` and `state-agreement.ts`.
+ * How this member is, and how the others are: room on the disk, speed of the disk, its own pace, and whether all states are the same. Members
+ * tell each other now and then; what follows from it for a leader is in `succession.ts`, for growth in `room-rules.ts`, for states in
+ * `state-agreement.ts`.
  */
 
 import type { RaftStatus } from "../raft/io.ts";
 import type { Index, NodeId } from "../raft/types.ts";
 import type { Registry } from "../registry/registry.ts";
-import { isStalled, judgeDisk, WriteTimes } from "./disk-rules.ts";
+import { isStalled, WriteTimes } from "./disk-rules.ts";
 import type { ReplicaObserver } from "./observer.ts";
+import { Pace } from "./pace.ts";
 import type { Checkpoint, DiskRoom, MemberReport, PeerNetwork } from "./ports.ts";
-import { isRoomShort, mayRestoreReserve, successorWithRoom, whoHasNoRoom } from "./room-rules.ts";
+import { isRoomShort, mayRestoreReserve, whoHasNoRoom } from "./room-rules.ts";
 import type { ReplicaSettings } from "./settings.ts";
 import { checkpointsMax, disagreementOf } from "./state-agreement.ts";
+import { Succession, type Successor } from "./succession.ts";
 
 export interface HealthOptions {
   readonly self: NodeId;
@@ -26,6 +29,8 @@ export interface HealthOptions {
   /** Whether this member still applies what its log held at the start. */
   readonly isReplaying: () => boolean;
   readonly registry: () => Registry;
+  /** Whether entries wait that could be applied. */
+  readonly hasBacklog: () => boolean;
   /** Of the oldest unfinished write to the log, milliseconds. */
   readonly pendingMs: (nowMs: number) => number;
   /** What happened before this moment has been seen; see RaftDriver. */
@@ -70,20 +75,22 @@ export class Health {
    * the disk's fault, so this member holds no more than this against its own disk, and others get the benefit of no doubt.
    */
   readonly #seenTimes = new WriteTimes();
+  readonly #pace: Pace;
+  readonly #succession: Succession;
   readonly #reports = new Map<NodeId, { readonly report: MemberReport; readonly atMs: number }>();
   readonly #asked = new Set<NodeId>();
   #checkpoints: readonly Checkpoint[] = [];
   #roomIsShort = false;
   #isReserveGone = false;
-  #handedOverAtMs: number | null = null;
   #lastRoundMs = -Infinity;
-  #tickedAtMs = Infinity;
   #lateAtMs = -Infinity;
   /** The newest index at which a disagreement was told. */
   #toldIndex: Index = 0;
 
   constructor(options: HealthOptions) {
     this.#options = options;
+    this.#pace = new Pace(options.settings.raft.tickMs);
+    this.#succession = new Succession(options);
   }
 
   /** Whether this member's disk hangs: it neither leads nor tries to. */
@@ -106,10 +113,10 @@ export class Health {
     if (this.isStalled && this.#isLeader) this.#judgeDisk(nowMs);
     if (nowMs - this.#lastRoundMs < this.#options.settings.reportIntervalMs) return;
     this.#lastRoundMs = nowMs;
+    this.#pace.check();
     this.#forgetOld(nowMs);
     this.#lookAtRoom();
-    if (this.#isLeader) this.#judgeDisk(nowMs);
-    if (this.#isLeader) this.#judgeRoom(nowMs);
+    if (this.#isLeader) this.#judgeLeader(nowMs);
     for (const { id } of this.#options.status().membership.members) this.#ask(id);
   }
 
@@ -121,9 +128,8 @@ export class Health {
   }
 
   #noteLateness(nowMs: number): void {
-    const { diskSlowMs, raft } = this.#options.settings;
-    if (nowMs - this.#tickedAtMs - raft.tickMs >= diskSlowMs / roundsPerWrite) this.#lateAtMs = nowMs;
-    this.#tickedAtMs = nowMs;
+    const lateMs = this.#pace.turn(nowMs, this.#options.hasBacklog());
+    if (lateMs >= this.#options.settings.diskSlowMs / roundsPerWrite) this.#lateAtMs = nowMs;
   }
 
   /** Whether the loop came late at that moment, shortly before, or since. */
@@ -157,6 +163,7 @@ export class Health {
     return {
       writeMs: pendingMs > (usualMs ?? this.#options.settings.diskSlowMs) ? pendingMs : usualMs,
       roomIsShort: this.#roomIsShort || this.#options.isFull(),
+      lateMs: this.#pace.lateMs,
       checkpoints: this.#checkpoints,
     };
   }
@@ -192,37 +199,21 @@ export class Health {
     for (const [id, { atMs }] of this.#reports) if (nowMs - atMs > keptMs) this.#reports.delete(id);
   }
 
-  #judgeDisk(nowMs: number): void {
-    if (this.#wasLate(nowMs) && !this.isStalled) return;
-    const { settings, observer, transfer } = this.#options;
-    const others = this.#successors().map(({ id, report }) => ({ id, writeMs: report.writeMs }));
-    const writeMs = this.#seenTimes.usualMs;
-    const facts = {
-      nowMs,
-      writeMs,
-      pendingMs: this.#pendingMs,
-      others,
-      handedOverAtMs: this.#handedOverAtMs,
-    };
-    const verdict = judgeDisk(facts, settings);
-    if (verdict.kind === "keep") return;
-    this.#handedOverAtMs = nowMs;
-    observer.diskHandOver(verdict.to, Math.max(writeMs ?? 0, facts.pendingMs));
-    transfer(verdict.to);
+  #judgeLeader(nowMs: number): void {
+    this.#judgeDisk(nowMs);
+    const successors = this.#successors();
+    if (this.#roomIsShort || this.#options.isFull()) this.#succession.judgeRoom(nowMs, successors);
+    this.#succession.judgePace(nowMs, this.#pace.lateMs, successors);
   }
 
-  #judgeRoom(nowMs: number): void {
-    if (!this.#roomIsShort && !this.#options.isFull()) return;
-    const others = this.#successors().map(({ id, report }) => ({ id, roomIsShort: report.roomIsShort }));
-    const to = successorWithRoom({ nowMs, handedOverAtMs: this.#handedOverAtMs, others });
-    if (to === null) return;
-    this.#handedOverAtMs = nowMs;
-    this.#options.observer.roomHandOver(to);
-    this.#options.transfer(to);
+  #judgeDisk(nowMs: number): void {
+    if (this.#wasLate(nowMs) && !this.isStalled) return;
+    const own = { writeMs: this.#seenTimes.usualMs, pendingMs: this.#pendingMs };
+    this.#succession.judgeDisk(nowMs, own, this.#successors());
   }
 
   /** The voters that this leader hears of, with what they said; none while it is handing over already. */
-  #successors(): readonly { readonly id: NodeId; readonly report: MemberReport }[] {
+  #successors(): readonly Successor[] {
     const { peers, membership, transferringTo } = this.#options.status();
     if (transferringTo !== null) return [];
     return peers.flatMap(({ id, recentlyActive, recovering }) => {

@@ -159,6 +159,11 @@ export class LogEvents implements ReplicaObserver {
     this.#logger.warn({ to }, `no room on the disk: handing leadership to ${to}, which has room`);
   }
 
+  paceHandOver(to: NodeId, lateMs: number): void {
+    const fields = { to, lateMs: Math.round(lateMs) };
+    this.#logger.warn(fields, `falls behind with its own work: handing leadership to ${to}, which keeps up`);
+  }
+
   stateDiffers({ index, own, others, members, isOddOneOut }: Disagreement): void {
     const message = isOddOneOut
       ? "this member's state differs from that of the majority"

@@ -30,6 +30,8 @@ export interface ReplicaObserver {
   diskHandOver(to: NodeId, writeMs: number): void;
   /** This leader's disk has no room, so another member is to lead. */
   roomHandOver(to: NodeId): void;
+  /** This leader is late with its own work, so another member is to lead. */
+  paceHandOver(to: NodeId, lateMs: number): void;
   /** Members hold different states at the same index. */
   stateDiffers(disagreement: Disagreement): void;
   /** This member cannot go on: its process must end with a non-zero status. */
@@ -51,6 +53,7 @@ export const silentObserver: ReplicaObserver = {
   roomChanged: () => {},
   diskHandOver: () => {},
   roomHandOver: () => {},
+  paceHandOver: () => {},
   stateDiffers: () => {},
   fatal: (error) => {
     throw error;

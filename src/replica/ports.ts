@@ -121,6 +121,8 @@ export interface MemberReport {
   readonly writeMs: number | null;
   /** Whether there is too little room on the disk for the registry to grow. */
   readonly roomIsShort: boolean;
+  /** How late it is with its own work, milliseconds; null when it is not known. */
+  readonly lateMs: number | null;
   /** The newest state hashes, at indexes that all members stop at. */
   readonly checkpoints: readonly Checkpoint[];
 }

@@ -5,6 +5,7 @@
 
 import type { NodeId } from "../raft/types.ts";
 import { majorityOf } from "./fault-tolerance.ts";
+import { handOverPauseMs } from "./hand-over.ts";
 
 export interface RoomLimits {
   /** With less free room than this nothing may grow. */
@@ -51,9 +52,6 @@ export function whoHasNoRoom(facts: {
   return canFollow >= majorityOf(voters.length) ? null : (without[0] ?? null);
 }
 
-/** So that members that fill up one after the other do not hand leadership around. */
-const roomHandOverPauseMs = 60_000;
-
 /**
  * Who should lead instead of a leader without room: everything goes through its disk first, while a follower without room is left behind as
  * any member that is down. Null when nobody is known to have room, or the last such change was too short ago.
@@ -65,6 +63,6 @@ export function successorWithRoom(facts: {
   readonly others: readonly { readonly id: NodeId; readonly roomIsShort: boolean }[];
 }): NodeId | null {
   const { nowMs, handedOverAtMs, others } = facts;
-  if (handedOverAtMs !== null && nowMs - handedOverAtMs < roomHandOverPauseMs) return null;
+  if (handedOverAtMs !== null && nowMs - handedOverAtMs < handOverPauseMs) return null;
   return others.find(({ roomIsShort }) => !roomIsShort)?.id ?? null;
 }

@@ -51,6 +51,8 @@ export interface ReplicaSettings {
   readonly diskStallMs: number;
   /** A leader whose disk writes take this long hands over to a member whose disk is at least four times faster. */
   readonly diskSlowMs: number;
+  /** A leader that stays so late with its own work hands over to a member that is at least four times less late. */
+  readonly leaderLateMs: number;
   /** With less free room on the disk than this the registry may not grow. */
   readonly diskSoftBytes: number;
   /** Room on the disk that is set aside, and given back when the disk is full. */
@@ -84,6 +86,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   diskFullRetryMs: 1_000,
   diskStallMs: 4_000,
   diskSlowMs: 100,
+  leaderLateMs: 250,
   diskSoftBytes: 128 * 1024 * 1024,
   diskReserveBytes: 64 * 1024 * 1024,
   reportIntervalMs: 1_000,

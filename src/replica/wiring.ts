@@ -366,6 +366,7 @@ export class Wiring {
       leader: () => this.core.leader,
       isReplaying: () => this.isReplaying,
       registry: () => this.applier.registry,
+      hasBacklog: () => this.core.hasMoreToApply,
       unreadSinceMs: () => this.driver.unreadSinceMs,
       pendingMs: (nowMs) => Math.max(0, ports.log.oldestPendingMs(nowMs)),
       isFull: () => this.lane.full || this.image.full,

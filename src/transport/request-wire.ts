@@ -134,6 +134,7 @@ function readReport(fields: Fields): MemberReport {
   return {
     writeMs: fields.amountOrNull("writeMs"),
     roomIsShort: fields.flag("roomIsShort"),
+    lateMs: fields.amountOrNull("lateMs"),
     checkpoints: fields
       .maps("checkpoints")
       .map((checkpoint) => ({ index: checkpoint.count("index"), hash: checkpoint.text("hash") })),

@@ -3,30 +3,26 @@ import { type DiskFacts, judgeDisk, WriteTimes } from "../../src/replica/disk-ru
 
 const limits = { diskSlowMs: 100, diskStallMs: 4_000 };
 const others = [
-  { id: "n2", writeMs: 50 },
-  { id: "n3", writeMs: 10 },
+  { id: "n2", ms: 50 },
+  { id: "n3", ms: 10 },
 ];
 
 const cases: readonly (readonly [what: string, facts: Partial<DiskFacts>, handOverTo: string | null])[] = [
   ["a fast disk stays", { writeMs: 99 }, null],
   ["a slow one makes way for the fastest", { writeMs: 100 }, "n3"],
   ["nothing known stays", { writeMs: null }, null],
-  [
-    "one of three times the speed is not worth it",
-    { writeMs: 150, others: [{ id: "n2", writeMs: 50 }] },
-    null,
-  ],
-  ["one of four times the speed is", { writeMs: 200, others: [{ id: "n2", writeMs: 50 }] }, "n2"],
+  ["one of three times the speed is not worth it", { writeMs: 150, others: [{ id: "n2", ms: 50 }] }, null],
+  ["one of four times the speed is", { writeMs: 200, others: [{ id: "n2", ms: 50 }] }, "n2"],
   ["nobody to hand over to", { writeMs: 200, others: [] }, null],
-  ["nobody whose disk is known", { writeMs: 200, others: [{ id: "n2", writeMs: null }] }, null],
+  ["nobody whose disk is known", { writeMs: 200, others: [{ id: "n2", ms: null }] }, null],
   ["not twice in a minute", { writeMs: 200, handedOverAtMs: 40_001 }, null],
   ["again after a minute", { writeMs: 200, handedOverAtMs: 40_000 }, "n3"],
   ["a write under way that takes long counts", { writeMs: 1, pendingMs: 150 }, "n3"],
   ["a hanging disk makes way", { pendingMs: 4_000, writeMs: 1 }, "n3"],
   ["also within a minute", { pendingMs: 4_000, handedOverAtMs: 97_000 }, "n3"],
   ["but not at once again", { pendingMs: 4_000, handedOverAtMs: 99_000 }, null],
-  ["also for one whose disk is not known", { pendingMs: 4_000, others: [{ id: "n2", writeMs: null }] }, "n2"],
-  ["not for one that hangs too", { pendingMs: 9_000, others: [{ id: "n2", writeMs: 5_000 }] }, null],
+  ["also for one whose disk is not known", { pendingMs: 4_000, others: [{ id: "n2", ms: null }] }, "n2"],
+  ["not for one that hangs too", { pendingMs: 9_000, others: [{ id: "n2", ms: 5_000 }] }, null],
 ];
 
 test.each(cases)("%s", (_what, facts, to) => {

@@ -56,6 +56,55 @@ test.each([1, 3])(
   },
 );
 
+/** How often anybody has begun to hand over. */
+function handOvers(): number {
+  return cluster.events.filter(({ event }) => event.kind === "transferStarted").length;
+}
+
+function waitForOtherLeader(than: string): string {
+  const others = cluster.ids.filter((id) => id !== than);
+  cluster.time.runUntil(() => others.some((id) => cluster.replica(id).isLeader), 20_000, "another leader");
+  return cluster.waitForLeader();
+}
+
+test("a leader whose loop stays far behind hands over to a member whose loop does not, once", () => {
+  const leader = cluster.waitForLeader();
+  cluster.slowDown(leader, 320);
+  const next = waitForOtherLeader(leader);
+  expect(handOvers()).toBe(1);
+
+  // Somebody gives it leadership back: within a minute it does not hand over again.
+  cluster.replica(next).transferLeadership(leader, 5_000, () => {});
+  cluster.time.runUntil(() => cluster.replica(leader).isLeader, 5_000, "the late member leads again");
+  cluster.time.runFor(30_000);
+  expect(handOvers()).toBe(2);
+});
+
+test("a leader stays when all loops are equally far behind", () => {
+  const leader = cluster.waitForLeader();
+  for (const id of cluster.ids) cluster.slowDown(id, 320);
+  cluster.time.runFor(20_000);
+  expect(handOvers()).toBe(0);
+  expect(cluster.replica(leader).isLeader).toBe(true);
+});
+
+test("a leader that cannot apply as fast as the cluster commits hands over to one that can", () => {
+  const raft = { ...defaultReplicaSettings.raft, applyEntriesMax: 1 };
+  const oneByOne = { raft, entryCommandsMax: 1 };
+  cluster = new VirtualCluster({ members: 3, random: seededRandom(11), settings: oneByOne });
+  const leader = cluster.waitForLeader();
+  const [follower = ""] = cluster.ids.filter((id) => id !== leader);
+  // Its turns are not late enough to say anything, but each applies one entry, and more than one is committed meanwhile.
+  cluster.overload(leader, 100);
+  const write = { timeoutMs: 1_000, idempotencyKey: null, by: null };
+  for (let i = 0; handOvers() === 0 && i < 1_000; i += 1) {
+    cluster.replica(follower).submit(register(`a${i % 7}`, { weight: i % 90 }), write, () => {});
+    cluster.time.runFor(20);
+  }
+  expect(waitForOtherLeader(leader)).not.toBe(leader);
+  expect(handOvers()).toBe(1);
+});
+
 test("a leader stays when all disks are equally slow", () => {
   const leader = cluster.waitForLeader();
   for (const disk of cluster.disks.values()) disk.syncMs = 150;

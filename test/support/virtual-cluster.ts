@@ -86,6 +86,12 @@ export class VirtualCluster {
     if (member !== undefined) member.process.roundMs = roundMs;
   }
 
+  /** From now on the member's loop comes to its turns only after so long. */
+  overload(id: NodeId, soonMs: number): void {
+    const member = this.#running.get(id);
+    if (member !== undefined) member.process.soonMs = soonMs;
+  }
+
   /** Starts a member from its disk. */
   start(id: NodeId): Replica {
     const process = new VirtualProcess(this.time);

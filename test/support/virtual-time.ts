@@ -132,6 +132,8 @@ export class VirtualProcess implements Clock, Scheduler {
   #hasEnded = false;
   /** How long a round of its loop takes: what happens meanwhile is seen at its end. 0 for a loop that is always free. */
   roundMs = 0;
+  /** How much work the loop always finds before it comes to what was asked for `soon`. */
+  soonMs = 0;
 
   constructor(time: VirtualTime, wallOriginMs = 1_700_000_000_000) {
     this.#time = time;
@@ -147,7 +149,7 @@ export class VirtualProcess implements Clock, Scheduler {
   }
 
   soon(task: () => void): void {
-    this.after(0, task);
+    this.after(this.soonMs, task);
   }
 
   after(ms: number, task: () => void): () => void {

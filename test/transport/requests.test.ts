@@ -31,7 +31,7 @@ const requests: readonly PeerRequest[] = [
   { kind: "transfer", to: null },
   { kind: "clusterStatus" },
   { kind: "awaitWatches", revision: 2 ** 50, budgetMs: 10 },
-  { kind: "report", report: { writeMs: 0.25, roomIsShort: true, checkpoints: [] } },
+  { kind: "report", report: { writeMs: 0.25, roomIsShort: true, lateMs: 12.5, checkpoints: [] } },
 ];
 
 const replies: readonly PeerReply[] = [
@@ -57,7 +57,7 @@ const replies: readonly PeerReply[] = [
   { kind: "watches", reached: false },
   {
     kind: "report",
-    report: { writeMs: null, roomIsShort: false, checkpoints: [{ index: 512, hash: "00ff" }] },
+    report: { writeMs: null, roomIsShort: false, lateMs: null, checkpoints: [{ index: 512, hash: "00ff" }] },
   },
 ];
 
