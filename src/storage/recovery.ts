@@ -6,7 +6,7 @@
  * have been acknowledged: the member is recovering, until the cluster has given it back what it lost.
  */
 
-import type { Entry, HardState } from "../raft/types.ts";
+import type { Entry, HardState, Index } from "../raft/types.ts";
 import type { LogBase } from "../replica/ports.ts";
 import type { FloorReading } from "./floor.ts";
 import { emptyBase } from "./log-base.ts";
@@ -102,9 +102,7 @@ function fitImage(findings: Findings): Fit {
   if (isWhole) return fitWhole(findings, shape);
 
   const gap = `entries ${shape.base.last.index + 1} to ${from - 1} of the log are missing`;
-  const last = image?.base.last;
-  const isBridged = last !== undefined && last.index >= from - 1 && last.index <= shape.end.index;
-  if (image === null || !isBridged) return onlyImage(image, gap);
+  if (image === null || !isBridged(image, shape, from)) return onlyImage(image, gap);
   return {
     base: image.base,
     entries: after(scan.entries, image.base),
@@ -112,6 +110,14 @@ function fitImage(findings: Findings): Fit {
     isAhead: false,
     damage: gap,
   };
+}
+
+/**
+ * Whether the entries from `from` on continue the image. They must be known to agree with it where it ends: what can be read of a damaged
+ * log may end before the truncation that cut off a tail which was never committed, and the image stands for what came in its place.
+ */
+function isBridged({ base: { last } }: FoundImage, shape: LogShape, from: Index): boolean {
+  return last.index >= from - 1 && termAt(shape, last.index) === last.term;
 }
 
 function fitWhole({ image, scan }: Findings, shape: LogShape): Fit {

@@ -75,4 +75,9 @@ export const knownSeeds: readonly KnownSeed[] = [
     eventsMax: 40_000,
     cause: "a learner was promoted that could not vote yet, and could not learn that it may without a leader",
   },
+  {
+    seed: 77024,
+    eventsMax: 40_000,
+    cause: "recovery joined a tail that had been cut off to an image of what came in its place",
+  },
 ];
