@@ -168,6 +168,7 @@ function newestHardState({ scan, floor }: Findings, base: LogBase, entries: read
   });
 }
 
-function isLater(a: HardState, b: HardState): boolean {
+/** Whether `a` promises more than `b`: a later term, or a vote where there was none. */
+export function isLater(a: HardState, b: HardState): boolean {
   return a.term > b.term || (a.term === b.term && a.vote !== null && b.vote === null);
 }

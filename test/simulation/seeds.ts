@@ -80,4 +80,9 @@ export const knownSeeds: readonly KnownSeed[] = [
     eventsMax: 40_000,
     cause: "recovery joined a tail that had been cut off to an image of what came in its place",
   },
+  {
+    seed: 543,
+    eventsMax: 40_000,
+    cause: "a repair that was interrupted left the newest term in the floor, and the log without it",
+  },
 ];

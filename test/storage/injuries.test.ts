@@ -188,6 +188,42 @@ test("a start that is interrupted while it repairs never makes a damaged member 
   }
 });
 
+test("a start that is interrupted while it repairs forgets no vote, and the member goes on in its term", () => {
+  const before = aFolder({ compacted: true });
+  const hardState = { term: 4, vote: "n1" };
+  const { log } = storesOf(before.open());
+  before.wait((done) => log.persist({ hardState, truncateAfter: null, entries: [] }, done));
+  const folder = before.killed();
+  const newest = must(
+    [...folder.disk.files().keys()]
+      .filter((path) => path.startsWith("wal/"))
+      .toSorted()
+      .at(-1),
+    "there is a segment",
+  );
+  for (let steps = 0; steps < 40; steps += 1) {
+    let machine = copyOf(folder);
+    machine.disk.corrupt(newest, (bytes) => changedAt(bytes, bytes.length - 1, (byte) => byte ^ 1));
+    machine.startOpen(limits, "n1", () => {});
+    for (let step = 0; step < steps; step += 1) machine.stepOnce();
+    machine = machine.crashed(seededRandom(steps));
+
+    const stores = storesOf(machine.open());
+    const { boot } = stores.recovered;
+    expect(boot, `after ${steps} steps`).toMatchObject({ hardState, recovering: true });
+    const entries = entriesFrom((boot.entries.at(-1) ?? boot.base.last).index + 1, 2, hardState.term);
+    expect(
+      machine.wait((done: (failure: unknown) => void) =>
+        stores.log.persist({ hardState: null, truncateAfter: null, entries }, done),
+      ),
+    ).toBe(null);
+
+    const again = storesOf(machine.killed().open()).recovered.boot;
+    expect(again, `after ${steps} steps, and again`).toMatchObject({ hardState, recovering: true });
+    expect(again.entries).toHaveLength(boot.entries.length + entries.length);
+  }
+});
+
 const limits = { segmentBytesMax: 600, groupBytesMax: 1_000_000, floorLagMs: 1_000, floorLagEntries: 4 };
 
 /** What became of an injury. Fails when the member goes on with something that it never knew, and does not say so. */

@@ -7,13 +7,13 @@
 
 import { must } from "../../raft/assert.ts";
 import { entryBytes } from "../../raft/entry.ts";
-import type { Entry } from "../../raft/types.ts";
-import type { Clock, Scheduler } from "../../replica/ports.ts";
+import type { Entry, HardState } from "../../raft/types.ts";
+import type { Clock, Scheduler, StorageFailure } from "../../replica/ports.ts";
 import type { Disk, DiskDone, DiskError, DiskFile } from "../disk.ts";
 import { type DiskStep, inOrder, withFile } from "../disk-steps.ts";
 import { type Floor, type FloorFile, type FloorReading, openFloor } from "../floor.ts";
 import { emptyBase } from "../log-base.ts";
-import type { Recovery } from "../recovery.ts";
+import { isLater, type Recovery } from "../recovery.ts";
 import { type Owner, segmentPath } from "./contents.ts";
 import { shapeAt } from "./log-shape.ts";
 import { chainStart } from "./record.ts";
@@ -135,12 +135,26 @@ function keepLog(
       file,
       nextSegment: last.number + 1,
     });
-    if (recovery.log === "keep") return done(null, log);
-    log.reset(recovery.base, false, (failure) => {
-      if (failure === null) done(null, log);
-      else done({ code: failure.kind, message: failure.message }, null);
-    });
+    const steps: DiskStep[] = [];
+    // A repair was interrupted after the floor had said what was promised, and before the log did.
+    if (isLater(recovery.hardState, shape.hardState)) steps.push((next) => persist(log, recovery, [], next));
+    if (recovery.log === "reset")
+      steps.push((next) => log.reset(recovery.base, false, (failure) => next(errorOf(failure))));
+    inOrder(steps, (stepError) => done(stepError, stepError === null ? log : null));
   });
+}
+
+function persist(
+  log: WriteAheadLog,
+  { hardState }: { readonly hardState: HardState | null },
+  entries: readonly Entry[],
+  done: DiskDone,
+): void {
+  log.persist({ hardState, truncateAfter: null, entries }, (failure) => done(errorOf(failure)));
+}
+
+function errorOf(failure: StorageFailure | null): DiskError | null {
+  return failure === null ? null : { code: failure.kind, message: failure.message };
 }
 
 /**
@@ -195,11 +209,11 @@ function rewriteLog(
     nextSegment: (scan.files.at(-1) ?? 0) + 1,
   };
   const log = new WriteAheadLog(start);
-  const writes = slices(recovery.entries).map((entries, i): DiskStep => (next) => {
-    log.persist({ hardState: i === 0 ? hardState : null, truncateAfter: null, entries }, (failure) =>
-      next(failure === null ? null : { code: failure.kind, message: failure.message }),
-    );
-  });
+  const writes = slices(recovery.entries).map(
+    (entries, i): DiskStep =>
+      (next) =>
+        persist(log, { hardState: i === 0 ? hardState : null }, entries, next),
+  );
   inOrder([...writes, (next) => setAside(disk, scan.files, next)], (error) =>
     done(error, error === null ? log : null),
   );
