@@ -85,4 +85,9 @@ export const knownSeeds: readonly KnownSeed[] = [
     eventsMax: 40_000,
     cause: "a repair that was interrupted left the newest term in the floor, and the log without it",
   },
+  {
+    seed: 408000028,
+    eventsMax: 40_000,
+    cause: "the election checker judged a candidate when its held messages left, and not when it campaigned",
+  },
 ];

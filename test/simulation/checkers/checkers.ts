@@ -108,8 +108,11 @@ export class Checkers {
   }
 
   raftEvent(member: SimMember, event: RaftEvent): void {
-    if (event.kind === "roleChanged" && event.role === "leader")
-      this.elections.becameLeader(member, event.term);
+    if (event.kind !== "roleChanged") return;
+    if (event.role === "leader") this.elections.becameLeader(member, event.term);
+    // A turn may decide to campaign and then meet a leader.
+    else if (event.role !== "follower" && event.role === member.core?.view.role.role)
+      this.elections.campaigns(member, event.term);
   }
 
   sending(from: SimMember, message: Message): void {

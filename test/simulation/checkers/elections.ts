@@ -38,10 +38,8 @@ export class Elections {
   }
 
   sending(from: SimMember, message: Message): void {
-    if (message.type === "vote" || message.type === "preVote") {
+    if (message.type === "vote" || message.type === "preVote")
       this.#lasts.set(`${from.id} ${message.term}`, message.last);
-      this.#checkVoter(from, message.term);
-    }
     if (message.type === "voteReply" && message.granted) this.#checkUpToDate(from, message);
   }
 
@@ -67,6 +65,14 @@ export class Elections {
     if (other !== undefined && other !== vote)
       this.#violate("election safety", `${id} voted for ${vote} in term ${term}, and for ${other} before`);
     votes.set(voter, vote);
+  }
+
+  /**
+   * A member asks for votes in this term, or whether it may. Judged when it decides to, and not when its messages leave: those wait for its
+   * disk, and the membership that made it a voter may have been cut off meanwhile.
+   */
+  campaigns(member: SimMember, term: Term): void {
+    this.#checkVoter(member, term);
   }
 
   becameLeader(member: SimMember, term: Term): void {
