@@ -7,7 +7,7 @@ import { nodeClock, nodeScheduler } from "../replica/node-runtime.ts";
 import type { Clock, CommandCodec, LogStore, Recovered, Scheduler, StateStore } from "../replica/ports.ts";
 import { commandCodec } from "./command-codec.ts";
 import type { Disk } from "./disk.ts";
-import { makeDurableFolder } from "./durable-path.ts";
+import { makeDurablePath } from "./durable-path.ts";
 import { lockFolder } from "./folder-lock.ts";
 import type { Identity } from "./identity.ts";
 import { NodeDisk } from "./node-disk.ts";
@@ -49,7 +49,7 @@ export interface OpenedStorage {
 /** Throws StorageRefusal, with one sentence for whoever started the member, when the folder is not for it. */
 export async function openMemberStorage(options: OpenMemberOptions): Promise<OpenedStorage> {
   const startedMs = performance.now();
-  await makeDurableFolder(options.dir);
+  await makeDurablePath(options.dir);
   const lock = await lockFolder(options.dir);
   try {
     const storage = await open(options);

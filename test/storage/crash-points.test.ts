@@ -156,6 +156,34 @@ test("kill -9 alone loses nothing that was written", () => {
   expect(faults.filter((fault) => fault !== null)).toEqual([]);
 });
 
+test("what a start finds after kill -9 it has made durable: a power loss then takes nothing of it", () => {
+  for (let operations = 1; operations <= operationsOf(history); operations += 1) {
+    const { crashed: killed } = runUntil(operations, operations, new MemoryDisk(), (machine) =>
+      machine.killed(),
+    );
+    const told = toldBy(killed.open());
+    const again = toldBy(killed.crashed(seededRandom(operations)).open());
+    expect(again, `seed=${operations}`).toEqual(told);
+  }
+});
+
+test("a promise, and an entry into a cluster, are kept once they were acknowledged, through kills and power losses", () => {
+  for (let operations = 1; ; operations += 1) {
+    for (let variant = 0; variant < 4; variant += 1) {
+      const seed = operations * 10 + variant;
+      const random = seededRandom(seed);
+      const { machine, acknowledged } = promiseAndJoin(operations);
+      const storage = machine.crashed(random).open();
+      expect(keeps(storage, acknowledged), `seed=${seed}`).toBe(true);
+      const killed = promiseAndJoin(operations).machine.killed();
+      const told = killed.open();
+      expect(keeps(told, acknowledged), `seed=${seed}`).toBe(true);
+      expect(toldBy(killed.crashed(random).open()), `seed=${seed}`).toEqual(toldBy(told));
+    }
+    if (promiseAndJoin(operations).acknowledged === 2) break;
+  }
+});
+
 test("the check itself: on a disk that ignores syncs, power losses lose what was acknowledged", () => {
   const faults: unknown[] = [];
   for (let operations = 40; operations <= operationsOf(history); operations += 5) {
@@ -171,6 +199,35 @@ test("the check itself: on a disk that ignores syncs, power losses lose what was
   }
   expect(faults.filter((fault) => fault !== null).length).toBeGreaterThan(5);
 });
+
+/** Everything that a member acts on after a start. */
+function toldBy({ identity, stores }: Storage): unknown {
+  if (stores === null) return identity;
+  const { boot, image } = stores.recovered;
+  return [identity, rendered(boot), boot.recovering, boot.appliedIndex, image.base];
+}
+
+/** A member that promises and then, without a founding entry, joins; acknowledged are 0, 1 or both of them. */
+function promiseAndJoin(operations: number): { readonly machine: Machine; readonly acknowledged: number } {
+  const machine = new Machine();
+  let acknowledged = 0;
+  machine.startOpen(smallLimits, "n1", (_, storage) => {
+    storage?.savePromise("c1", () => {
+      acknowledged = 1;
+      storage.join("c1", null, () => {
+        acknowledged = 2;
+      });
+    });
+  });
+  while (machine.disk.executed < operations && machine.stepOnce());
+  return { machine, acknowledged };
+}
+
+function keeps({ identity, stores }: Storage, acknowledged: number): boolean {
+  if (acknowledged === 2 || identity.clusterId !== null)
+    return identity.clusterId === "c1" && stores?.recovered.boot.recovering === false;
+  return acknowledged === 0 || identity.promisedClusterId === "c1";
+}
 
 interface Run {
   /** How many steps were acknowledged, and how many were asked for. */
@@ -234,7 +291,7 @@ function startAgain(machine: Machine, seed: number): Storage {
   while (random() < 0.3) {
     current.startOpen(smallLimits, "n1", () => {});
     for (let steps = Math.floor(random() * 20); steps > 0 && current.stepOnce(); steps -= 1);
-    current = current.crashed(random);
+    current = random() < 0.5 ? current.killed() : current.crashed(random);
   }
   const storage = current.open();
   if (storage.stores !== null) proveThatItGoesOn(current, storage.stores);

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { must } from "../../src/raft/assert.ts";
 import type { LogWrite, StateBatch, StateImage, StorageFailure } from "../../src/replica/ports.ts";
-import { makeDurableFolder } from "../../src/storage/durable-path.ts";
+import { makeDurablePath } from "../../src/storage/durable-path.ts";
 import { inspectFolder } from "../../src/storage/inspect.ts";
 import { openMemberStorage, type OpenedStorage } from "../../src/storage/open-member.ts";
 import { StorageRefusal } from "../../src/storage/refusal.ts";
@@ -324,12 +324,12 @@ test("an image travels in chunks from one member to another, and takes the old o
 
 test("a folder is made with those above it, for its user only, also while somebody else makes the same ones", async () => {
   const paths = ["a", "b", "c"].map((name) => join(dir, "shared", "deeper", name));
-  await Promise.all(paths.map((path) => makeDurableFolder(path)));
+  await Promise.all(paths.map((path) => makeDurablePath(path)));
   for (const path of [dir, ...paths]) expect(fs.statSync(path).mode & 0o777).toBe(0o700);
   const file = join(dir, "file");
   fs.writeFileSync(file, "");
-  await expect(makeDurableFolder(file)).rejects.toMatchObject({ code: "EEXIST" });
-  await expect(makeDurableFolder(join(file, "below"))).rejects.toMatchObject({ code: "ENOTDIR" });
+  await expect(makeDurablePath(file)).rejects.toMatchObject({ code: "EEXIST" });
+  await expect(makeDurablePath(join(file, "below"))).rejects.toMatchObject({ code: "ENOTDIR" });
 });
 
 test("a start where no folder can be made ends with a sentence, and does not hang", async () => {

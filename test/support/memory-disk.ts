@@ -108,10 +108,26 @@ export class MemoryDisk implements Disk {
     inode.changes = [];
   }
 
-  /** The process dies: what was written stays, synced or not. */
+  /** The process dies: what was written stays, synced or not, and what was not synced is still to be lost with the power. */
   kill(): MemoryDisk {
     this.#isDead = true;
-    return new MemoryDisk(this.files());
+    const disk = new MemoryDisk();
+    // Bytes are replaced and never changed, but their files are: a disk that was killed can be looked at again.
+    const copies = new Map<Inode, Inode>();
+    const copyOf = (inode: Inode): Inode => {
+      const copy = copies.get(inode) ?? { ...inode, changes: [...inode.changes] };
+      copies.set(inode, copy);
+      return copy;
+    };
+    const copyAll = (names: Map<string, Inode>): Map<string, Inode> =>
+      new Map([...names].map(([path, inode]) => [path, copyOf(inode)]));
+    disk.#names = copyAll(this.#names);
+    disk.#durableNames = copyAll(this.#durableNames);
+    disk.#nameChanges = this.#nameChanges.map(({ removes, adds }) => ({
+      removes,
+      adds: adds === null ? null : { ...adds, inode: copyOf(adds.inode) },
+    }));
+    return disk;
   }
 
   /**

@@ -38,7 +38,12 @@ export class MemoryStores implements RecordStores {
   }
 
   kill(disk: MemoryDisk): MemoryStores {
-    return new MemoryStores(disk, new Map([...this.#stores].map(([name, { current }]) => [name, current])));
+    const stores = new MemoryStores(disk);
+    for (const [name, contents] of this.#stores) {
+      const { synced, current, unsynced } = contents;
+      stores.#stores.set(name, { synced, current: new Map(current), unsynced: [...unsynced] });
+    }
+    return stores;
   }
 
   crash(disk: MemoryDisk, random: () => number): MemoryStores {
@@ -98,6 +103,9 @@ export class MemoryStores implements RecordStores {
     this.#disk.enqueue({ kind: "store", path: name }, (error) => {
       if (error !== null) return done(failureOf(error), null);
       const contents = this.#stores.get(name) ?? { synced: new Map(), current: new Map(), unsynced: [] };
+      // LevelDB writes what it finds in its log into a table, and syncs that, before it has opened.
+      contents.synced = new Map(contents.current);
+      contents.unsynced = [];
       this.#stores.set(name, contents);
       done(null, new MemoryStore(this.#disk, name, contents));
     });

@@ -77,15 +77,19 @@ export function openEmptyLog(environment: LogEnvironment, done: OpenLogDone): vo
   });
 }
 
-/** Removes what an interrupted founding has left: nothing of it was ever told to anybody. */
+/**
+ * Removes what an interrupted founding has left: nothing of it was ever told to anybody. The sync is also for `identity.json`: a process that
+ * was killed before its own sync may have left a promise there that this one repeats.
+ */
 export function removeLog(disk: Disk, files: readonly number[], done: DiskDone): void {
-  if (files.length === 0) return disk.remove("floor", done);
-  const steps = files.map(
+  const removals = files.map(
     (number): DiskStep =>
       (next) =>
         disk.remove(segmentPath(number), next),
   );
-  inOrder([...steps, (next) => disk.syncFolder("wal", next), (next) => disk.remove("floor", next)], done);
+  const syncs: DiskStep[] = files.length === 0 ? [] : [(next) => disk.syncFolder("wal", next)];
+  const floor: DiskStep[] = [(next) => disk.remove("floor", next), (next) => disk.syncFolder("", next)];
+  inOrder([...removals, ...syncs, ...floor], done);
 }
 
 function prepare(
