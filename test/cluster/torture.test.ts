@@ -1,19 +1,11 @@
 // A short run of each torture: that nothing is lost, and that a disk which lies about its syncs is found out.
 
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { hasCompiler } from "../support/has-compiler.ts";
 
 const script = fileURLToPath(new URL("../../scripts/lib/torture/main.ts", import.meta.url));
-
-function hasCompiler(): boolean {
-  try {
-    execFileSync("gcc", ["--version"], { stdio: "ignore" });
-    return process.platform === "linux";
-  } catch {
-    return false;
-  }
-}
 
 function torture(kind: string, count: number): Promise<{ readonly status: unknown; readonly said: string }> {
   const args = ["--disable-warning=ExperimentalWarning", script, kind, "--count", String(count)];
@@ -40,11 +32,15 @@ test.skipIf(!hasCompiler())("a loss of power takes only what was never acknowled
   const { status, said } = await torture("power", 4);
   expect(status, said).toBe(0);
   expect(said).toMatch(/that took unsynced bytes away/);
+  expect(said).toMatch(/that took unsynced names away/);
   expect(said).toMatch(/ 0 lost, 0 wrong/);
 });
 
-test.skipIf(!hasCompiler())("a disk that ignores syncs is found out", async () => {
-  const { status, said } = await torture("power-control", 1);
+test.skipIf(!hasCompiler()).each([
+  ["ignores syncs", "power-control"],
+  ["ignores syncs of folders", "name-control"],
+])("a disk that %s is found out", async (_, kind) => {
+  const { status, said } = await torture(kind, 1);
   expect(status, said).toBe(0);
   expect(said).not.toMatch(/ 0 lost/);
 });

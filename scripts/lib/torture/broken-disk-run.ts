@@ -26,7 +26,7 @@ export const brokenDisks: Run = async ({ count, seed, say, program, endsAtMs }) 
     shim ??= compileShim(dirname(dataFolder));
     const disk = { power: new PowerSupply(dataFolder), broken: new BrokenDisk(dataFolder) };
     disks.set(dataFolder, disk);
-    return { ...disk.power.environment(shim, { ignoreSyncs: false }), ...disk.broken.environment() };
+    return { ...disk.power.environment(shim, "none"), ...disk.broken.environment() };
   };
   const lab = await Lab.start({ seed, program, environment });
   const tally = new Tally();

@@ -13,8 +13,9 @@ member holds, with what was acknowledged. Ends with status 1 if an acknowledged 
 not noticed.
 
   kill            SIGKILL at random moments: one member, often the leader, or several at once, also while they start
-  power           the power goes, each fourth time at all members: of the files only what was synced survives (needs gcc)
+  power           the power goes, each third time at all members: of files and names only what was synced survives (needs gcc)
   power-control   the same with a disk that ignores syncs: fails unless it finds a loss
+  name-control    the same with a disk that ignores syncs of folders, as if nobody had asked for them: fails unless it finds a loss
   slow            the leader's disk becomes slow or hangs, so another member has to lead (needs gcc)
   broken          one member's disk answers EIO: it must say so, promise nothing more, and be whole on a repaired one (needs gcc)
   injuries        flipped bits, cut, zeroed, deleted, exchanged and older files in one member's data folder
@@ -42,8 +43,9 @@ const { values, positionals } = parseArgs({
 });
 const runs: Readonly<Record<string, Run>> = {
   kill: kills,
-  power: (options) => powerLosses({ ...options, ignoreSyncs: false }),
-  "power-control": (options) => powerLosses({ ...options, ignoreSyncs: true }),
+  power: (options) => powerLosses({ ...options, ignored: "none" }),
+  "power-control": (options) => powerLosses({ ...options, ignored: "everything" }),
+  "name-control": (options) => powerLosses({ ...options, ignored: "folders" }),
   slow: slowDisks,
   broken: brokenDisks,
   injuries: (options) => injuriesOf({ ...options, inThisProcess: false }),
@@ -94,6 +96,7 @@ console.log(sumInWords([piece]));
 const program = values.program === undefined ? "" : ` --program ${values.program}`;
 console.log(`repeat: ./scripts/torture ${kind} --count ${piece.done} --seed ${seed}${program}`);
 if (pieces.length > 1) console.log(totalInWords(pieces));
-const isAsItShould =
-  kind === "power-control" ? piece.lost.length > 0 : piece.lost.length + piece.wrong.length === 0;
+const isAsItShould = kind.endsWith("-control")
+  ? piece.lost.length > 0
+  : piece.lost.length + piece.wrong.length === 0;
 process.exit(isAsItShould ? 0 : 1);

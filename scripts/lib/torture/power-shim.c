@@ -1,8 +1,9 @@
-// Preloaded into a member, notes what each fsync has made durable: the file (inode and time of birth), its size and, of small files, which
-// are rewritten in place, the bytes. After a kill, power.ts takes away what was never synced, as a power loss would.
+// Preloaded into a member, notes what each fsync has made durable: the file, its size and, of small files, which are rewritten in place, the
+// bytes; and of a folder the names (name-shim.c). After a kill, power.ts takes away what was never synced, as a power loss would.
 // POWER_SHIM_DELAY names a file with the milliseconds that each fsync takes longer: a slow disk.
 // POWER_SHIM_FAIL names a file with what fails with EIO from now on: "sync" or "write", or nothing while it is empty or missing.
-// With POWER_SHIM_IGNORE set it is a disk that says that it has synced and has not: with it, the harness must find losses.
+// With POWER_SHIM_IGNORE it is a disk that says that it has synced, and has not done so with "everything", or with "folders": with it, the
+// harness must find losses.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -14,11 +15,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "power-shim.h"
 
 enum { small_file = 16384 };
 
 struct record {
-  uint64_t inode, birth_s, birth_ns, size, content;
+  struct identity file;
+  uint64_t size, content;
   unsigned char bytes[small_file];
 };
 
@@ -51,35 +54,39 @@ static int fails(int fd, const char *what) {
   return got > 0 && strcmp(text, what) == 0;
 }
 
+static int is_ignored(int is_folder) {
+  const char *what = getenv("POWER_SHIM_IGNORE");
+  return what != NULL && (is_folder || strcmp(what, "everything") == 0);
+}
+
+static void note(struct record *note) {
+  if (journal() < 0) return;
+  size_t length = 5 * sizeof(uint64_t) + (note->content ? (size_t)note->size : 0);
+  // Not by write() below, which may be told to fail.
+  if (syscall(SYS_write, journal(), note, length) != (ssize_t)length) abort();
+}
+
 static int synced(int fd, const char *name) {
   delay();
   if (fails(fd, "sync")) {
     errno = EIO;
     return -1;
   }
-  if (getenv("POWER_SHIM_IGNORE") != NULL) return 0;
   struct statx about;
-  struct record note;
-  int is_file = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &about) == 0 && S_ISREG(about.stx_mode);
-  if (is_file) {
-    // Before the sync: what is written while it runs is not promised.
-    note.inode = about.stx_ino;
-    note.birth_s = (uint64_t)about.stx_btime.tv_sec;
-    note.birth_ns = about.stx_btime.tv_nsec;
-    note.size = about.stx_size;
-    note.content = 0;
-    if (about.stx_size <= small_file) {
-      ssize_t got = pread(fd, note.bytes, (size_t)about.stx_size, 0);
-      if (got == (ssize_t)about.stx_size) note.content = 1;
-    }
-  }
+  struct record record;
+  int is_known = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &about) == 0;
+  int is_file = is_known && S_ISREG(about.stx_mode), is_folder = is_known && S_ISDIR(about.stx_mode);
+  if (is_ignored(is_folder)) return 0;
+  // Before the sync: what is written or named while it runs is not promised.
+  off_t names = is_folder ? names_noted() : 0;
+  record.file = (struct identity){about.stx_ino, (uint64_t)about.stx_btime.tv_sec, about.stx_btime.tv_nsec};
+  record.size = about.stx_size;
+  record.content = is_file && about.stx_size <= small_file &&
+                   pread(fd, record.bytes, (size_t)about.stx_size, 0) == (ssize_t)about.stx_size;
   int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
   int result = real(fd);
-  if (result == 0 && is_file && journal() >= 0) {
-    size_t length = 5 * sizeof(uint64_t) + (note.content ? (size_t)note.size : 0);
-    // Not by write() below, which may be told to fail.
-    if (syscall(SYS_write, journal(), &note, length) != (ssize_t)length) abort();
-  }
+  if (result == 0 && is_file) note(&record);
+  if (result == 0 && is_folder) names_synced(&record.file, names);
   return result;
 }
 

@@ -1,8 +1,6 @@
 /**
  * Power losses of a real member: it is killed, and then everything is taken from its files that no fsync had promised. `power-shim.c`,
- * compiled here and preloaded into the member, notes the promises.
- *
- * Names are not taken back: a file that was removed or renamed without a sync of its folder stays so. The tests with a disk in memory cover that.
+ * compiled here and preloaded into the member, notes the promises; `power-names.ts` takes back names, and the rest here bytes.
  */
 
 import { execFileSync } from "node:child_process";
@@ -10,8 +8,11 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { filesIn } from "./injuries.ts";
+import { identityOf, UnsyncedNames } from "./power-names.ts";
 
-const shimSource = fileURLToPath(new URL("power-shim.c", import.meta.url));
+const shimSources = ["power-shim.c", "name-shim.c"].map((name) =>
+  fileURLToPath(new URL(name, import.meta.url)),
+);
 const headerBytes = 40;
 const sectorBytes = 512;
 
@@ -21,10 +22,21 @@ interface Promised {
   readonly content: Uint8Array | null;
 }
 
+/** What a disk says that it has synced, and has not. */
+export type IgnoredSyncs = "none" | "folders" | "everything";
+
+/** What a power loss has taken: bytes, and changes of names. */
+export interface Taken {
+  readonly bytes: number;
+  readonly names: number;
+}
+
 /** The path of the compiled shim. */
 export function compileShim(folder: string): string {
   const library = join(folder, "power-shim.so");
-  execFileSync("gcc", ["-shared", "-fPIC", "-O2", "-o", library, shimSource, "-ldl"], { stdio: "inherit" });
+  execFileSync("gcc", ["-shared", "-fPIC", "-O2", "-o", library, ...shimSources, "-ldl"], {
+    stdio: "inherit",
+  });
   return library;
 }
 
@@ -67,27 +79,31 @@ export class BrokenDisk {
 export class PowerSupply {
   readonly #dataFolder: string;
   readonly #journal: string;
+  readonly #names: UnsyncedNames;
   #promised = new Map<string, Promised>();
 
   constructor(dataFolder: string) {
     this.#dataFolder = dataFolder;
     this.#journal = `${dataFolder}.power`;
+    this.#names = new UnsyncedNames(dataFolder);
   }
 
   /** The environment of the member. */
-  environment(shim: string, { ignoreSyncs }: { readonly ignoreSyncs: boolean }): Record<string, string> {
+  environment(shim: string, ignored: IgnoredSyncs): Record<string, string> {
     return {
       LD_PRELOAD: shim,
       POWER_SHIM_JOURNAL: this.#journal,
-      ...(ignoreSyncs ? { POWER_SHIM_IGNORE: "1" } : {}),
+      ...this.#names.environment(),
+      ...(ignored === "none" ? {} : { POWER_SHIM_IGNORE: ignored }),
     };
   }
 
-  /** To be called after a kill: makes the data folder what it is once power is back. Returns how many bytes that took away. */
-  cut(random: () => number): number {
+  /** To be called after a kill: makes the data folder what it is once power is back. */
+  cut(random: () => number): Taken {
     this.#readJournal();
-    let lost = 0;
-    for (const path of filesIn(this.#dataFolder)) lost += this.#cutFile(path, random);
+    const names = this.#names.cut(random);
+    let bytes = 0;
+    for (const path of filesIn(this.#dataFolder)) bytes += this.#cutFile(path, random);
     // What is there now was on the disk when the power came back.
     this.#promised = new Map(
       filesIn(this.#dataFolder).map((path) => {
@@ -95,7 +111,7 @@ export class PowerSupply {
         return [key, { size, content: size <= 16_384 ? fs.readFileSync(path) : null }];
       }),
     );
-    return lost;
+    return { bytes, names };
   }
 
   #readJournal(): void {
@@ -122,10 +138,6 @@ export class PowerSupply {
       return tear(path, promised.content, random);
     const extra = size - promised.size;
     if (extra <= 0) return 0;
-    if (promised.size === 0 && random() < 0.3) {
-      fs.rmSync(path);
-      return size;
-    }
     const kept = promised.size + Math.floor(extra * [0, 1, random()][Math.floor(random() * 3)]!);
     fs.truncateSync(path, kept);
     // The length of a file may reach the disk before its bytes do.
@@ -157,9 +169,5 @@ function zero(path: string, from: number, to: number): void {
 }
 
 function about(path: string): { readonly key: string; readonly size: number } {
-  const { ino, birthtimeNs, size } = fs.statSync(path, { bigint: true });
-  return {
-    key: `${ino}-${birthtimeNs / 1_000_000_000n}-${birthtimeNs % 1_000_000_000n}`,
-    size: Number(size),
-  };
+  return { key: identityOf(path) ?? "", size: fs.statSync(path).size };
 }
