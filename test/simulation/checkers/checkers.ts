@@ -108,6 +108,7 @@ export class Checkers {
   }
 
   raftEvent(member: SimMember, event: RaftEvent): void {
+    if (event.kind === "votedFor") this.elections.votes(member, event.candidate, event.term);
     if (event.kind !== "roleChanged") return;
     if (event.role === "leader") this.elections.becameLeader(member, event.term);
     // A turn may decide to campaign and then meet a leader.

@@ -40,18 +40,21 @@ export class Elections {
   sending(from: SimMember, message: Message): void {
     if (message.type === "vote" || message.type === "preVote")
       this.#lasts.set(`${from.id} ${message.term}`, message.last);
-    if (message.type === "voteReply" && message.granted) this.#checkUpToDate(from, message);
   }
 
-  #checkUpToDate(voter: SimMember, { to, term }: Message): void {
-    const own = voter.core?.view.node.log.last;
-    const last = this.#lasts.get(`${to} ${term}`);
-    // What came since, from the leader of this very term, was not there when the vote was given.
-    if (own === undefined || last === undefined || own.term >= term) return;
+  /**
+   * A member gives its vote. Judged at once, and not when its reply leaves: that waits for the disk, and meanwhile another leader of this
+   * term may have brought entries that the candidate lacks. So it may have within the same turn; then a leader is known.
+   */
+  votes(voter: SimMember, candidate: NodeId, term: Term): void {
+    const node = voter.core?.view.node;
+    const last = this.#lasts.get(`${candidate} ${term}`);
+    if (node === undefined || last === undefined || node.term !== term || node.leader !== null) return;
+    const own = node.log.last;
     if (last.term > own.term || (last.term === own.term && last.index >= own.index)) return;
     this.#violate(
       "election restriction",
-      `${voter.id}, whose log ends at ${own.index}@${own.term}, voted in term ${term} for ${to}, whose log ends at ${last.index}@${last.term}`,
+      `${voter.id}, whose log ends at ${own.index}@${own.term}, voted in term ${term} for ${candidate}, whose log ends at ${last.index}@${last.term}`,
     );
   }
 
