@@ -2,10 +2,12 @@
 
 import { existsSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
+import type { Survivor } from "../storage/survivors.ts";
 import { contextOf } from "./context.ts";
 import { CommandFailure, exitCodes } from "./exit-codes.ts";
-import { asJson } from "./output.ts";
+import { asJson, asTable, type Column } from "./output.ts";
 
 interface NewMember {
   readonly data: string;
@@ -28,15 +30,16 @@ export function addBackupCommand(program: Command): void {
       const unfinished = `${file}.unfinished`;
       try {
         await save(await context.api.download("/v1/cluster/backup"), unfinished);
-        const { header, records } = await orFailure(async () => {
+        const { header, size } = await orFailure(async () => {
           const { readBackup } = await import("../storage/backup-file.ts");
           return readBackup(unfinished);
         });
         await rename(unfinished, file);
+        const { syncPath } = await import("../storage/durable-path.ts");
+        await syncPath(dirname(resolve(file)));
         const { member, clusterId, index } = header;
-        const instances = records.filter(([key]) => key.startsWith("instance/")).length;
-        const sentence = `${file} holds ${instances} instances of cluster ${clusterId}, as ${member} had them after entry ${index}.`;
-        context.done(sentence, { ...header, instances });
+        const sentence = `${file} holds ${size.instances} instances at revision ${size.revision} of cluster ${clusterId}, as ${member} had them after entry ${index}.`;
+        context.done(sentence, { ...header, ...size });
       } finally {
         await rm(unfinished, { force: true });
       }
@@ -64,11 +67,85 @@ export function addDisasterCommands(program: Command): void {
       .description(
         "after the loss of a majority: a new cluster out of the data folders of members that are left",
       )
-      .option("--i-accept-data-loss", "what only the lost members knew is gone"),
+      .option("--i-accept-data-loss", "what only the lost members knew is gone")
+      .addHelpText("after", recoverHelp),
   ).action(async (dirs: readonly string[], options: NewMember & Consent, command: Command) => {
-    const founded = await orFailure(() => recover(dirs, options));
-    print(command, founded, `Recovered: ${inWords(founded, options)}`);
+    const { survivors, best } = await orFailure(() => look(dirs));
+    const rows = survivors.map((survivor) => rowOf(survivor, survivor === best));
+    if (!isJson(command)) console.log(asTable(rows, survivorColumns, { forPeople: true }));
+    if (!isJson(command)) for (const row of rows.flatMap(damageLines)) console.log(row);
+    if (best === null)
+      throw new CommandFailure(
+        exitCodes.failed,
+        "None of these folders holds a whole state; is there a backup?",
+      );
+    if (options.iAcceptDataLoss !== true) {
+      if (isJson(command)) console.log(asJson({ survivors: rows }));
+      throw new CommandFailure(exitCodes.conflict, consentInWords(best));
+    }
+    const founded = await orFailure(() => found(options, best.records() ?? []));
+    print(
+      command,
+      { ...founded, survivors: rows },
+      `Recovered from ${best.dir}: ${inWords(founded, options)}`,
+    );
   });
+}
+
+const recoverHelp = `
+Without --i-accept-data-loss it only shows what each folder holds, and changes nothing. The new cluster begins with the folder whose log
+ends latest (by term, then index), and applies all of it; to begin with another one, name only that one. Every member of the old cluster
+has to be stopped. Others then join with: rollcall serve --join URL`;
+
+/** What an operator needs to choose. */
+interface SurvivorRow {
+  readonly member: string;
+  readonly folder: string;
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  readonly appliedIndex: number;
+  /** Null when what the folder holds does not make up a state. */
+  readonly instances: number | null;
+  readonly revision: number | null;
+  readonly damage: readonly string[];
+  /** Whether the new cluster begins with it. */
+  readonly knowsMost: boolean;
+}
+
+function rowOf(survivor: Survivor, knowsMost: boolean): SurvivorRow {
+  const { memberId: member, dir: folder, last, appliedIndex, state, damage } = survivor;
+  const { instances, revision } = state ?? { instances: null, revision: null };
+  return {
+    member,
+    folder,
+    lastIndex: last.index,
+    lastTerm: last.term,
+    appliedIndex,
+    instances,
+    revision,
+    damage,
+    knowsMost,
+  };
+}
+
+const survivorColumns: readonly Column<SurvivorRow>[] = [
+  { title: "MEMBER", of: ({ member }) => member },
+  { title: "LAST ENTRY", of: ({ lastIndex }) => lastIndex },
+  { title: "OF TERM", of: ({ lastTerm }) => lastTerm },
+  { title: "IMAGE AT", of: ({ appliedIndex }) => appliedIndex },
+  { title: "INSTANCES", of: ({ instances }) => instances },
+  { title: "REVISION", of: ({ revision }) => revision },
+  { title: "DAMAGED", of: ({ damage }) => damage.length > 0 },
+  { title: "KNOWS MOST", of: ({ knowsMost }) => knowsMost },
+  { title: "FOLDER", of: ({ folder }) => folder },
+];
+
+function damageLines({ folder, damage }: SurvivorRow): readonly string[] {
+  return damage.map((what) => `${folder}: ${what}`);
+}
+
+function consentInWords({ dir }: Survivor): string {
+  return `${dir} knows most, and the new cluster would begin with it. Members that are not listed here may have known more: what only they knew would be lost for good. First end all members of the old cluster; then repeat this with --i-accept-data-loss.`;
 }
 
 function addNewMemberOptions(command: Command): Command {
@@ -78,8 +155,6 @@ function addNewMemberOptions(command: Command): Command {
     .option("--peer-url <url>", "where other members will reach it", "http://127.0.0.1:7501")
     .option("--client-url <url>", "where clients will reach it", "http://127.0.0.1:7401");
 }
-
-type Founded = Awaited<ReturnType<typeof found>>;
 
 async function found(
   { data, id, peerUrl, clientUrl }: NewMember,
@@ -94,37 +169,29 @@ async function found(
   return foundCluster({ dir: data, member: { id, peerUrl, clientUrl }, records });
 }
 
-async function recover(dirs: readonly string[], options: NewMember & Consent): Promise<Founded> {
+/** One after the other: a folder that is named twice is in use while it is read. */
+async function look(
+  dirs: readonly string[],
+): Promise<{ readonly survivors: readonly Survivor[]; readonly best: Survivor | null }> {
   const { mostKnowing, readSurvivor } = await import("../storage/survivors.ts");
-  const survivors = await Promise.all(dirs.map(readSurvivor));
-  for (const { dir, memberId, last, damage } of survivors) {
-    const state = damage.length === 0 ? "nothing damaged" : `damaged: ${damage.join("; ")}`;
-    console.error(`${dir}: member ${memberId}, last entry ${last.index} of term ${last.term}, ${state}`);
-  }
-  const best = mostKnowing(survivors);
-  const records = best?.records() ?? null;
-  if (best === null || records === null)
-    throw new CommandFailure(
-      exitCodes.failed,
-      "None of these folders holds a whole state; is there a backup?",
-    );
-  if (options.iAcceptDataLoss !== true) {
-    throw new CommandFailure(
-      exitCodes.conflict,
-      `${best.dir} knows most. Members that are not listed here may have known more: what only they knew would be lost for good. First end all members of the old cluster; then repeat this with --i-accept-data-loss.`,
-    );
-  }
-  return found(options, records);
+  const survivors: Survivor[] = [];
+  for (const dir of dirs) survivors.push(await readSurvivor(dir));
+  return { survivors, best: mostKnowing(survivors) };
 }
 
-function inWords(founded: Founded, { data, id }: NewMember): string {
+type Founded = Awaited<ReturnType<typeof found>>;
+
+function inWords(founded: Founded, { data, id, clientUrl }: NewMember): string {
   const { clusterId, instances, revision, revisionBefore } = founded;
-  return `${instances} instances in the new cluster ${clusterId}, revision ${revision} after ${revisionBefore}. Start it: rollcall serve --id ${id} --data ${data}; then start others with --join. Members and clients of the old cluster are refused or begin anew.`;
+  return `${instances} instances in the new cluster ${clusterId}, revision ${revision} after ${revisionBefore}. Start it: rollcall serve --id ${id} --data ${data}; then start others, with empty data folders and --join ${clientUrl}. Members of the old cluster are refused, and clients are sent everything anew.`;
 }
 
-function print(command: Command, founded: Founded, sentence: string): void {
-  const isJson = command.optsWithGlobals<{ readonly output: string }>().output === "json";
-  console.log(isJson ? asJson(founded) : sentence);
+function print(command: Command, json: unknown, sentence: string): void {
+  console.log(isJson(command) ? asJson(json) : sentence);
+}
+
+function isJson(command: Command): boolean {
+  return command.optsWithGlobals<{ readonly output: string }>().output === "json";
 }
 
 /** A member's refusal, as the end of a command. */

@@ -9,11 +9,11 @@ import { asJson } from "./output.ts";
 
 export function addOfflineCommands(program: Command): void {
   program
-    .command("inspect <dir>")
-    .description("a member's data folder in words; changes nothing")
+    .command("inspect <path>")
+    .description("a member's data folder, or a backup, in words; changes nothing")
     .option("--entries <n>", "how many of the newest log entries are listed", wholeNumber, 100)
-    .action(async (dir: string, given: { readonly entries: number }, command: Command) => {
-      const lines = await inspect(dir, given.entries);
+    .action(async (path: string, given: { readonly entries: number }, command: Command) => {
+      const lines = await inspect(path, given.entries);
       console.log(isJson(command) ? asJson(lines) : lines.join("\n"));
     });
   program
@@ -27,14 +27,14 @@ export function addOfflineCommands(program: Command): void {
     });
 }
 
-async function inspect(dir: string, entriesMax: number): Promise<readonly string[]> {
-  if (!existsSync(dir) || !statSync(dir).isDirectory())
-    throw new CommandFailure(exitCodes.notFound, `There is no folder ${dir}.`);
+async function inspect(path: string, entriesMax: number): Promise<readonly string[]> {
+  if (!existsSync(path)) throw new CommandFailure(exitCodes.notFound, `There is no ${path}.`);
   // Loaded only here: the other commands need no storage.
-  const { inspectFolder } = await import("../storage/inspect.ts");
+  const { inspectBackup, inspectFolder } = await import("../storage/inspect.ts");
   const { StorageRefusal } = await import("../storage/refusal.ts");
   try {
-    return await inspectFolder({ dir, entriesMax });
+    if (!statSync(path).isDirectory()) return await inspectBackup(path);
+    return await inspectFolder({ dir: path, entriesMax });
   } catch (error) {
     if (error instanceof StorageRefusal) throw new CommandFailure(exitCodes.failed, `${error.message}.`);
     throw error;

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { type BackupHeader, backupFormat, backupFrames, frameHeaderBytes } from "../replica/backup.ts";
 import type { LogBase, StateRecord } from "../replica/ports.ts";
 import { StorageRefusal } from "./refusal.ts";
+import { sizeOf, type StateSize } from "./replayed-state.ts";
 import { decodeChunk } from "./state/image-chunks.ts";
 import { decodeValue, noTotals, plus, type Totals, verifiedSum } from "./state/record-codec.ts";
 
@@ -12,6 +13,7 @@ export interface Backup {
   readonly header: BackupHeader;
   readonly base: LogBase;
   readonly records: readonly StateRecord[];
+  readonly size: StateSize;
 }
 
 /** Throws StorageRefusal when the file is not exactly what a member has sent. */
@@ -44,7 +46,8 @@ function parse(bytes: Buffer): Backup {
   if (end?.type !== backupFrames.end) throw new Error("its end is missing");
   const digest = createHash("sha256").update(bytes.subarray(0, end.from)).digest();
   if (!digest.equals(end.body)) throw new Error("its checksum does not fit what it holds");
-  return { header, ...recordsOf(rest) };
+  const { base, records } = recordsOf(rest);
+  return { header, base, records, size: sizeOf(records) };
 }
 
 interface Frame {

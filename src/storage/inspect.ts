@@ -1,18 +1,20 @@
 /**
- * A data folder in words, for people: whose it is, what it promises, what its log and its image hold, and what of it is damaged. Changes
- * nothing, also where a start would repair. Meant for a member that does not run: of a running one it shows some moment of the past.
+ * A data folder, or a backup, in words, for people: whose it is, what it promises, what its log and its image hold, and what of it is damaged.
+ * Changes nothing, also where a start would repair. Meant for a member that does not run: of a running one it shows some moment of the past.
  */
 
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Entry } from "../raft/types.ts";
 import type { Command } from "../registry/commands.ts";
+import { readBackup } from "./backup-file.ts";
 import { commandCodec } from "./command-codec.ts";
 import { type FloorReading, readFloor } from "./floor.ts";
 import { type IdentityReading, readIdentity } from "./identity.ts";
 import { NodeDisk } from "./node-disk.ts";
 import { decideRecovery, type FoundImage, type Recovery } from "./recovery.ts";
 import { readImageCopy } from "./image-copy.ts";
+import { replayedState } from "./replayed-state.ts";
 import type { ImageSearch } from "./state/find-image.ts";
 import { segmentPath } from "./wal/contents.ts";
 import { nameOf } from "./wal/log-shape.ts";
@@ -46,6 +48,17 @@ export async function inspectFolder({
     ...otherLines(dir),
     ...damageLines(identity, floor, scan, image),
     ...entryLines(scan.entries, entriesMax),
+  ];
+}
+
+/** The lines to print. Throws StorageRefusal when the file is no whole backup. */
+export async function inspectBackup(path: string): Promise<string[]> {
+  const { header, base, records, size } = await readBackup(path);
+  const { member, clusterId, version } = header;
+  return [
+    `backup of cluster ${clusterId}, by member ${member}, written by version ${version}`,
+    `state: ${size.instances} instances at revision ${size.revision}, at ${nameOf(base.last)}, ${records.length} records`,
+    "damage: none found",
   ];
 }
 
@@ -128,9 +141,13 @@ function damageLines(
   if (!isMember) return ["damage: none found"];
   const recovery = decideRecovery({ scan, floor, image, isFounding });
   const problems = [...recovery.damage, ...damage];
+  const state = replayedState(recovery, { found, damage });
   return [
     ...(problems.length === 0 ? ["damage: none found"] : problems.map((problem) => `damage: ${problem}`)),
     startInWords(recovery, image),
+    typeof state === "string"
+      ? `with all of its log: ${state}`
+      : `with all of its log: ${state.instances} instances at revision ${state.revision}`,
   ];
 }
 

@@ -1,20 +1,20 @@
 /**
- * What the members that are left of a cluster hold, read without changing anything, and which of them knows most. For a cluster that has
- * lost its majority for good.
+ * What the members that are left of a cluster hold, read without changing it, and which of them knows most. For a cluster that has lost its
+ * majority for good.
  */
 
-import { must } from "../raft/assert.ts";
+import { statSync } from "node:fs";
 import type { EntryId } from "../raft/types.ts";
 import type { StateRecord } from "../replica/ports.ts";
-import { Registry } from "../registry/registry.ts";
-import { commandCodec } from "./command-codec.ts";
 import { readFloor } from "./floor.ts";
-import { readIdentity } from "./identity.ts";
+import { lockFolder } from "./folder-lock.ts";
+import { type Identity, type IdentityReading, readIdentity } from "./identity.ts";
 import { readImageCopy } from "./image-copy.ts";
 import { NodeDisk } from "./node-disk.ts";
-import { decideRecovery, type Recovery } from "./recovery.ts";
+import { findOwner, type OwnerEvidence } from "./owner.ts";
+import { decideRecovery } from "./recovery.ts";
 import { StorageRefusal } from "./refusal.ts";
-import type { ImageSearch } from "./state/find-image.ts";
+import { replayedState, type StateSize } from "./replayed-state.ts";
 import { scanWal } from "./wal/scan.ts";
 
 export interface Survivor {
@@ -23,36 +23,26 @@ export interface Survivor {
   readonly clusterId: string;
   /** The last entry that it holds. */
   readonly last: EntryId;
+  /** Up to where its state image has applied the log; 0 when it has none. */
+  readonly appliedIndex: number;
+  /** At its last entry; null when what it holds does not make up a state. */
+  readonly state: StateSize | null;
   /** What is damaged or missing in it, in sentences. */
   readonly damage: readonly string[];
-  /** The records of its state at its last entry; null when what it holds does not make up a state. */
+  /** The records of its state; null when it has none. Made anew with each call: the states of all survivors need not fit at once. */
   readonly records: () => readonly StateRecord[] | null;
 }
 
-/** Throws StorageRefusal when the folder is no member's. */
+/** Throws StorageRefusal when the folder is no member's, or is in use. */
 export async function readSurvivor(dir: string): Promise<Survivor> {
-  const disk = new NodeDisk(dir);
-  const identity = readIdentity(disk);
-  if (identity.kind !== "read" || identity.identity.clusterId === null) {
-    throw new StorageRefusal(
-      `${dir} holds no member of a cluster: its identity.json is missing, damaged or new`,
-    );
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new StorageRefusal(`there is no folder ${dir}`);
+  const release = await lockIfPossible(dir);
+  try {
+    return await read(dir);
+  } finally {
+    await release();
   }
-  const { memberId, clusterId } = identity.identity;
-  const floor = readFloor(disk);
-  const scan = scanWal(disk, floor.floor?.group ?? 0);
-  const search = await readImageCopy(dir);
-  const image = search.found?.image.meta ?? null;
-  const recovery = decideRecovery({ scan, floor, image, isFounding: false });
-  const last = recovery.entries.at(-1) ?? recovery.base.last;
-  return {
-    dir,
-    memberId,
-    clusterId,
-    last: { term: last.term, index: last.index },
-    damage: [...recovery.damage, ...search.damage],
-    records: () => replay(recovery, search),
-  };
 }
 
 /**
@@ -66,30 +56,73 @@ export function mostKnowing(survivors: readonly Survivor[]): Survivor | null {
     throw new StorageRefusal(`the folders are not of one cluster: ${list}`);
   }
   const ordered = survivors
-    .filter(({ records }) => records() !== null)
+    .filter(({ state }) => state !== null)
     .toSorted((a, b) => b.last.term - a.last.term || b.last.index - a.last.index);
   return ordered[0] ?? null;
 }
 
-/** All entries are applied, committed or not: each of them may have been acknowledged. */
-function replay(
-  { base, entries, usesImage }: Recovery,
-  { found }: ImageSearch,
-): readonly StateRecord[] | null {
-  if (!usesImage && base.last.index > 0) return null;
-  const image = usesImage ? must(found, "the image that is used was found").image : null;
-  // Without a state and without a beginning of the log nothing can be made again.
-  if (image === null && entries[0]?.index !== 1) return null;
-  const registry = Registry.load(image?.records ?? []);
-  const records = new Map(image?.records ?? []);
-  const from = image?.meta.base.last.index ?? 0;
-  for (const entry of entries) {
-    if (entry.index <= from) continue;
-    if (entry.kind === "command") registry.apply(commandCodec.decode(entry.payload), entry.clusterTime);
-    else registry.advance(entry.clusterTime, false);
+/** A running member goes on writing while it is read. What cannot be written, such as a rescued disk, has no running member. */
+async function lockIfPossible(dir: string): Promise<() => Promise<void>> {
+  try {
+    const lock = await lockFolder(dir);
+    return () => lock.release();
+  } catch (error) {
+    if (error instanceof StorageRefusal) throw error;
+    return () => Promise.resolve();
   }
-  const { puts, deletes } = registry.takeChanges();
-  for (const key of deletes) records.delete(key);
-  for (const [key, value] of puts) records.set(key, value);
-  return [...records];
+}
+
+async function read(dir: string): Promise<Survivor> {
+  const disk = new NodeDisk(dir);
+  const reading = readIdentity(disk);
+  const floor = readFloor(disk);
+  const scan = scanWal(disk, floor.floor?.group ?? 0);
+  const search = await readImageCopy(dir);
+  const image = search.found?.image.meta ?? null;
+  const { memberId, clusterId } = ownerOf(dir, reading, [
+    { file: "wal", owner: scan.owner },
+    { file: "floor", owner: floor.floor?.owner ?? null },
+    { file: "the state image", owner: image?.owner ?? null },
+  ]);
+  const isFounding = reading.kind === "read" && reading.identity.clusterId === null;
+  const recovery = decideRecovery({ scan, floor, image, isFounding });
+  const { term, index } = recovery.entries.at(-1) ?? recovery.base.last;
+  const replayed = replayedState(recovery, search);
+  const hasState = typeof replayed !== "string";
+  return {
+    dir,
+    memberId,
+    clusterId,
+    last: { term, index },
+    appliedIndex: recovery.usesImage ? (image?.base.last.index ?? 0) : 0,
+    state: hasState ? { instances: replayed.instances, revision: replayed.revision } : null,
+    damage: [
+      ...(reading.kind === "read" ? [] : [`identity.json is ${reading.kind}`]),
+      ...recovery.damage,
+      ...search.damage,
+      ...(hasState ? [] : [replayed]),
+    ],
+    records: () => {
+      const again = replayedState(recovery, search);
+      return typeof again === "string" ? null : again.records();
+    },
+  };
+}
+
+/** By whatever in the folder says so: the identity is one small file, and the others name the same owner. */
+function ownerOf(
+  dir: string,
+  identity: IdentityReading,
+  others: OwnerEvidence["others"],
+): Pick<Identity, "memberId"> & { readonly clusterId: string } {
+  const named =
+    identity.kind === "read" ? identity.identity : others.find(({ owner }) => owner !== null)?.owner;
+  const { memberId } = named ?? {};
+  if (memberId === undefined)
+    throw new StorageRefusal(`${dir} holds no member of a cluster: nothing in it says whose it is`);
+  const owner = findOwner({ memberId, identity, others, isEmpty: false, newIncarnation: "" }).identity;
+  const { clusterId } = owner;
+  if (clusterId === null)
+    throw new StorageRefusal(`${dir} holds no member of a cluster: ${memberId} has not joined one yet`);
+  return { memberId, clusterId };
 }

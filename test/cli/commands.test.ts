@@ -269,15 +269,17 @@ test("serve has a flag for every option, each in a group", async () => {
   expect(printed).toMatch(/The cluster:\n +--members <ID=URL,...>/);
 });
 
-test("inspect of a folder that is not there is told", async () => {
+test("inspect of what is not there, or is neither a folder nor a backup, is told", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rollcall-inspect-test-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, "file");
   writeFileSync(file, "");
-  for (const path of [join(folder, "nothing"), file, join(file, "below")]) {
+  for (const path of [join(folder, "nothing"), join(file, "below")]) {
     expect(await run(["inspect", path])).toBe(3);
-    expect(complained).toContain(`There is no folder ${path}.`);
+    expect(complained).toContain(`There is no ${path}.`);
   }
+  expect(await run(["inspect", file])).toBe(1);
+  expect(complained).toContain(`${file} is no backup, or it is damaged`);
   rmSync(file);
   expect(await run(["inspect", folder])).toBe(0);
   expect(printed).toContain("empty; a member that starts here is a new one");

@@ -61,7 +61,8 @@ test("a backup of a running cluster becomes a new cluster, and a changed one doe
 
   const saved = await command(...server, "backup", file);
   expect(saved).toMatchObject({ status: 0 });
-  expect(saved.said).toContain("holds 3 instances");
+  expect(saved.said).toContain("holds 3 instances at revision 3");
+  expect((await command("inspect", file)).said).toContain("state: 3 instances at revision 3");
   expect((await command(...server, "backup", file)).said).toContain("exists already");
 
   const data = join(cluster.folder, "m1");
@@ -70,6 +71,7 @@ test("a backup of a running cluster becomes a new cluster, and a changed one doe
   harmed[100] = (harmed[100] ?? 0) ^ 1;
   writeFileSync(`${file}.harmed`, harmed);
   expect(await command("restore", `${file}.harmed`, ...to)).toMatchObject({ status: 1 });
+  expect(await command("inspect", `${file}.harmed`)).toMatchObject({ status: 1 });
   const restored = await command("restore", file, ...to);
   expect(restored).toMatchObject({ status: 0 });
   expect((await command("restore", file, ...to)).said).toContain("is not empty");
@@ -96,7 +98,11 @@ test("after the loss of a majority one member's folder becomes a new cluster, wi
   const asked = await command(...args);
   expect(asked).toMatchObject({ status: 4 });
   expect(asked.said).toContain("--i-accept-data-loss");
-  expect(asked.said).toMatch(/member n1, last entry \d+ of term \d+, nothing damaged/);
+  expect(asked.said).toMatch(/^MEMBER +LAST ENTRY +OF TERM +IMAGE AT +INSTANCES +REVISION +DAMAGED /m);
+  expect(asked.said).toMatch(/^n1 +\d+ +\d+ +\d+ +2 +2 +no +yes /m);
+  const json = await command(...args, "--output", "json");
+  expect(json).toMatchObject({ status: 4 });
+  expect(json.said).toContain('"instances": 2');
   expect(await command(...args, "--i-accept-data-loss")).toMatchObject({ status: 0 });
   const member = await serveAlone(cluster, "m1");
   expect(await idsAt(cluster, member)).toEqual(["a1", "a2"]);

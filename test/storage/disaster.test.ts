@@ -11,6 +11,7 @@ import { backupBytes, backupFormat } from "../../src/replica/backup.ts";
 import type { ImageSource, StorageDone } from "../../src/replica/ports.ts";
 import { readBackup } from "../../src/storage/backup-file.ts";
 import { commandCodec } from "../../src/storage/command-codec.ts";
+import { inspectBackup } from "../../src/storage/inspect.ts";
 import { foundCluster } from "../../src/storage/new-cluster.ts";
 import { openMemberStorage, type OpenedStorage } from "../../src/storage/open-member.ts";
 import { StorageRefusal } from "../../src/storage/refusal.ts";
@@ -168,6 +169,11 @@ test("of the members that are left the one that knows most becomes a new cluster
   const best = must(mostKnowing(survivors), "one of them");
   expect(best.memberId).toBe("n2");
   expect(best.last).toEqual({ term: 3, index: 13 });
+  expect(survivors).toMatchObject([
+    { last: { term: 2, index: 21 }, appliedIndex: 5, state: { instances: 20, revision: 20 }, damage: [] },
+    { last: { term: 3, index: 13 }, appliedIndex: 3, state: { instances: 12, revision: 12 }, damage: [] },
+    { last: { term: 3, index: 11 }, appliedIndex: 11, state: { instances: 10, revision: 10 }, damage: [] },
+  ]);
   const dir = join(root, "new");
   const founded = await foundCluster({ dir, member, records: must(best.records(), "a state") });
   expect(founded).toMatchObject({ instances: 12, revisionBefore: 12, revision: 2 ** 40 });
@@ -182,4 +188,63 @@ test("folders of two clusters, of none, and without a state are refused", async 
   const survivors = await Promise.all(["n1", "n2"].map((name) => readSurvivor(join(root, name))));
   expect(() => mostKnowing(survivors)).toThrow(/not of one cluster/);
   await expect(readSurvivor(root)).rejects.toThrow(/no member of a cluster/);
+  await expect(readSurvivor(join(root, "nothing"))).rejects.toThrow(/there is no folder/);
+});
+
+test("a survivor that runs is refused, and can be read once it has ended", async () => {
+  const storage = await aMember("n1", { count: 2, imageAt: 1 });
+  const dir = join(root, "n1");
+  await expect(readSurvivor(dir)).rejects.toThrow(/in use by another process/);
+  await storage.close();
+  expect(await readSurvivor(dir)).toMatchObject({ memberId: "n1", state: { instances: 2 } });
+});
+
+test("what is damaged in a survivor is told, and what is left of it is still offered", async () => {
+  await (await aMember("n1", { count: 6, imageAt: 4 })).close();
+  const dir = join(root, "n1");
+  fs.writeFileSync(join(dir, "identity.json"), "{");
+  const named = await readSurvivor(dir);
+  expect(named).toMatchObject({ memberId: "n1", clusterId: "c1", state: { instances: 6, revision: 6 } });
+  expect(named.damage).toEqual(["identity.json is damaged"]);
+
+  fs.rmSync(join(dir, "wal"), { recursive: true });
+  const withoutLog = await readSurvivor(dir);
+  expect(withoutLog).toMatchObject({ last: { term: 1, index: 4 }, appliedIndex: 4, state: { instances: 3 } });
+  expect(withoutLog.damage.join()).toMatch(/there is no log/);
+
+  fs.rmSync(join(dir, "state.1"), { recursive: true });
+  const withoutState = await readSurvivor(dir);
+  expect(withoutState).toMatchObject({ memberId: "n1", appliedIndex: 0, state: null });
+  expect(withoutState.records()).toBe(null);
+  expect(withoutState.damage.join()).toMatch(/there is no state image/);
+  expect(mostKnowing([withoutState])).toBe(null);
+});
+
+test("entries that cannot be applied make up no state, and are told", async () => {
+  const storage = await aMember("n1", { count: 3, imageAt: 1 });
+  const strange: Entry = {
+    kind: "command",
+    term: 1,
+    index: 5,
+    clusterTime: 5_000,
+    payload: new Uint8Array(9),
+  };
+  const write = { hardState: null, truncateAfter: null, entries: [strange] };
+  await ended((done) => must(storage.log, "a member").persist(write, done));
+  await storage.close();
+  const survivor = await readSurvivor(join(root, "n1"));
+  expect(survivor).toMatchObject({ last: { index: 5 }, state: null });
+  expect(survivor.damage.join()).toMatch(/cannot be applied/);
+});
+
+test("a backup can be looked at, and a damaged one says so", async () => {
+  const storage = await aMember("n1", { count: 7, imageAt: 8 });
+  const file = join(root, "backup");
+  await backUp(storage, file);
+  await storage.close();
+  const lines = await inspectBackup(file);
+  expect(lines[0]).toBe("backup of cluster c1, by member n1, written by version 0");
+  expect(lines[1]).toMatch(/^state: 7 instances at revision 7, at 8@1, \d+ records$/);
+  fs.truncateSync(file, 200);
+  await expect(inspectBackup(file)).rejects.toThrow(/is no backup, or it is damaged/);
 });

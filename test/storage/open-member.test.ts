@@ -349,6 +349,8 @@ test("inspect describes a folder and changes nothing in it", async () => {
   expect(lines.join("\n")).toMatch(/^state image: state.1 at 2@4, 1 records, \d+ bytes$/m);
   expect(lines).toContain("a start: begins with the image at 2@4 and 4 entries after 0@0");
   expect(lines).toContain("damage: none found");
+  // The test's records and entries are no registry's.
+  expect(lines.join("\n")).toMatch(/^with all of its log: what the folder holds cannot be applied: /m);
   expect(lines.filter((line) => /^ {2}\d+@\d+ /.test(line))).toHaveLength(2);
 
   flipByte(join(dir, "wal"), ".wal");
