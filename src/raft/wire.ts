@@ -50,7 +50,7 @@ function memberFromArray(value: unknown): Member {
 
 // ------------------------------------------------------------------ entries
 
-const entryCodes = { command: 0, election: 1, membership: 2, clock: 3 } as const;
+export const entryCodes = { command: 0, election: 1, membership: 2, clock: 3 } as const;
 
 export function entryToArray(entry: Entry): unknown[] {
   const head = [entryCodes[entry.kind], entry.term, entry.index, entry.clusterTime];

@@ -20,7 +20,7 @@ import {
   type SetOverride,
   type SetSettings,
 } from "./commands.ts";
-import { Fields, MalformedError } from "./fields.ts";
+import { type Fields, MalformedError, ValueFields } from "./fields.ts";
 import { declarationFields, keyFields, readDeclaration, readKey } from "./instance-codec.ts";
 import { instanceStatuses, type ServiceSettings } from "./model.ts";
 import { UnknownCommandError } from "./unknown-command.ts";
@@ -52,8 +52,13 @@ export function batchToArray(batch: CommandBatch): unknown[] {
 
 /** Throws a CommandFormatError for what makes no sense, and an UnknownCommandError for what a newer release has written. */
 export function batchFromArray(value: unknown): CommandBatch {
+  return readBatchOf(() => new ValueFields(value, "batch"));
+}
+
+/** The same for a batch whose fields are read from elsewhere than an array. */
+export function readBatchOf(open: () => Fields): CommandBatch {
   try {
-    const fields = new Fields(value, "batch");
+    const fields = open();
     const version = fields.integer();
     if (version !== commandVersion) throw new UnknownCommandError(`commands of version ${version}`);
     const envelopes = fields.list("envelopes", (item) => item.nested("envelope", readEnvelope));
@@ -155,9 +160,12 @@ function readCommand(fields: Fields): Command {
 }
 
 function readRegister(fields: Fields): Register {
+  const { namespace, service, id } = fields.nested("key", readKey);
   return {
     kind: "register",
-    ...fields.nested("key", readKey),
+    namespace,
+    service,
+    id,
     declared: fields.nested("declaration", readDeclaration),
     session: fields.textOrNull(),
     ifAbsent: fields.boolean(),
@@ -178,7 +186,7 @@ function readPatch(fields: Fields): Patch {
   return {
     kind: "patch",
     ...fields.nested("key", readKey),
-    changes: readPatchChanges(fields.any()),
+    changes: fields.nested("patch", readPatchChanges),
     incarnation: fields.integerOrNull(),
     ifRevision: fields.integerOrNull(),
     ...(fields.hasMore() ? { reason: fields.text() } : {}),
@@ -215,11 +223,9 @@ function patchFields(changes: Patch["changes"]): unknown[] {
   return patchNames.filter((name) => changes[name] !== undefined).flatMap((name) => [name, [changes[name]]]);
 }
 
-function readPatchChanges(value: unknown): Patch["changes"] {
-  if (!Array.isArray(value)) throw new MalformedError("patch: expected an array");
-  const fields = new Fields(value, "patch");
+function readPatchChanges(fields: Fields): Patch["changes"] {
   const changes: [name: string, value: unknown][] = [];
-  for (let i = 0; i < value.length; i += 2) {
+  while (fields.hasMore()) {
     const name = fields.oneOf(patchNames);
     changes.push([name, fields.nested<unknown>(name, patchReaders[name])]);
   }

@@ -87,6 +87,7 @@ function isOptional(value: string | null, chars: number): boolean {
 
 /** Tags without repetition, metadata sorted by key with the last of equal keys: so that what is the same compares as the same. */
 export function canonicalDeclaration(declared: Declaration): Declaration {
+  if (canonicalTags(declared.tags) === declared.tags && isSorted(declared.metadata)) return declared;
   return {
     host: declared.host,
     port: declared.port,
@@ -102,7 +103,13 @@ export function canonicalDeclaration(declared: Declaration): Declaration {
 }
 
 export function canonicalTags(tags: readonly string[]): readonly string[] {
-  return tags.length < 2 ? tags : [...new Set(tags)];
+  if (tags.length < 2) return tags;
+  const different = new Set(tags);
+  return different.size === tags.length ? tags : [...different];
+}
+
+function isSorted(pairs: Declaration["metadata"]): boolean {
+  return pairs.every(([key], i) => i === 0 || compareText(pairs[i - 1]?.[0] ?? "", key) < 0);
 }
 
 function sortedPairs(pairs: ReadonlyMap<string, string>): Declaration["metadata"] {

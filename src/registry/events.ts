@@ -3,61 +3,60 @@
  *
  * Bounded by number at once and by age at leisure. Both are decided by what is in the log, so that all members keep the same window and
  * a watch may go on at any of them, also after a restart.
+ *
+ * Because revisions have no gaps and events never change, all that is to be known of them is ranges of revisions: which are in the window,
+ * which the image has to gain and to lose, and which are part of the state hash.
  */
 
 import type { RegistryEvent } from "./commands.ts";
+import { eventKey, EventPages } from "./event-pages.ts";
 import type { Fields } from "./fields.ts";
-import { eventFields, readEvent } from "./instance-codec.ts";
+import { fingerprint, type FingerprintSum } from "./hash.ts";
+import { readEvent } from "./instance-codec.ts";
 import { type Instance, registryLimits } from "./model.ts";
-import { Recorded, revisionKey, type ChangedRecords } from "./records.ts";
+import type { RangeChanges, RecordRange } from "./records.ts";
 import type { EventsSince } from "./view.ts";
 
-class EventRecord extends Recorded {
-  event: RegistryEvent;
-  /** Cluster time. */
+/** One event as its record has it, decoded only if nothing else tells what it was. */
+interface LoadedEvent {
+  readonly revision: number;
   readonly at: number;
-
-  constructor(event: RegistryEvent, at: number) {
-    super();
-    this.event = event;
-    this.at = at;
-  }
-
-  override get recordKey(): string {
-    return `event/${revisionKey(this.event.revision)}`;
-  }
-
-  override recordValue(): unknown {
-    return [this.at, eventFields(this.event)];
-  }
+  readonly fields: Fields;
+  instance: Instance | null;
 }
 
-export class EventWindow {
-  readonly #changed: ChangedRecords;
-  #records: EventRecord[] = [];
-  /** Where the window begins in `#records`; what is before it has left and is swept away now and then. */
-  #start = 0;
+export class EventWindow implements RecordRange {
+  readonly #sum: FingerprintSum;
+  #pages = EventPages.from(1);
+  /** The oldest in the window; the newest is the last in the pages. */
+  #first = 1;
+  /** The image has those before, as far as they are in the window. */
+  #takenTo = 1;
+  /** The image has to lose those from `from` up to and without `to`. */
+  #gone = { from: 1, to: 1 };
+  /** Those before, as far as they are in the window, are part of the hash. */
+  #countedTo = 1;
+  /** While loading. */
+  #loaded: LoadedEvent[] = [];
 
-  constructor(changed: ChangedRecords) {
-    this.#changed = changed;
+  constructor(sum: FingerprintSum) {
+    this.#sum = sum;
   }
 
   get count(): number {
-    return this.#records.length - this.#start;
+    return this.#next - this.#first;
   }
 
   push(event: RegistryEvent, now: number): void {
-    const record = new EventRecord(event, now);
-    this.#records.push(record);
-    this.#changed.put(record);
+    if (event.revision !== this.#next) this.#beginAt(event.revision);
+    this.#pages.add(event, now);
     if (this.count > registryLimits.eventsKept) this.#dropOldest();
   }
 
   /** Lets go of up to `limit` events that are too old. */
   tidy(now: number, limit: number): void {
-    for (let i = 0; i < limit; i += 1) {
-      const oldest = this.#records[this.#start];
-      if (oldest === undefined || oldest.at > now - registryLimits.eventsKeptMs) return;
+    for (let i = 0; i < limit && this.count > 0; i += 1) {
+      if (this.#pages.timeOf(this.#first) > now - registryLimits.eventsKeptMs) return;
       this.#dropOldest();
     }
   }
@@ -72,44 +71,106 @@ export class EventWindow {
     if (revision >= newest) return [];
     const missed = newest - revision;
     if (missed > this.count) return null;
-    return this.#records.slice(this.#records.length - missed).map((record) => record.event);
+    return Array.from({ length: missed }, (_, i) => this.#pages.event(this.#next - missed + i));
   }
 
-  *records(): Generator<Recorded> {
-    for (let i = this.#start; i < this.#records.length; i += 1) {
-      const record = this.#records[i];
-      if (record !== undefined) yield record;
+  get changedCount(): number {
+    return this.#next - this.#untaken + this.#gone.to - this.#gone.from;
+  }
+
+  take(): RangeChanges {
+    const { from: goneFrom, to: goneTo } = this.#gone;
+    const cameFrom = this.#untaken;
+    const goneCount = goneTo - goneFrom;
+    const pages = this.#pages.copy();
+    this.#takenTo = this.#next;
+    this.#gone = { from: this.#first, to: this.#first };
+    return {
+      count: goneCount + pages.next - cameFrom,
+      addTo({ puts, deletes }, number) {
+        const revision = number < goneCount ? goneFrom + number : cameFrom + number - goneCount;
+        if (number < goneCount) deletes.push(eventKey(revision));
+        else puts.push([eventKey(revision), pages.recordValue(revision)]);
+      },
+    };
+  }
+
+  get uncountedCount(): number {
+    return this.#next - this.#countedTo;
+  }
+
+  countIn(recordsMax: number): void {
+    const end = Math.min(this.#next, this.#countedTo + recordsMax);
+    for (let revision = this.#countedTo; revision < end; revision += 1) {
+      const counted = fingerprint(eventKey(revision), this.#pages.recordValue(revision));
+      this.#pages.setFingerprint(revision, counted);
+      this.#sum.add(counted);
     }
+    this.#countedTo = end;
   }
 
   /** At load. */
   read(revision: number, fields: Fields): void {
-    const at = fields.integer();
-    const event = fields.nested("event", (inner) => readEvent(revision, inner));
-    this.#records.push(new EventRecord(event, at));
+    this.#loaded.push({ revision, at: fields.integer(), fields, instance: null });
   }
 
   /** At load, when all have been read. */
   sort(): void {
-    this.#records.sort((left, right) => left.event.revision - right.event.revision);
+    this.#loaded.sort((left, right) => left.revision - right.revision);
   }
 
-  /** At load, when they are sorted: the event that made this instance what it is holds the same object, and not a copy of it. */
+  /** At load, when they are sorted: the event that made this instance what it is tells of nothing else, and need not be decoded. */
   share(instance: Instance): void {
-    const first = this.#records[0]?.event.revision ?? 0;
-    const record = this.#records[instance.revision - first];
-    const event = record?.event;
-    if (record === undefined || event?.type !== "put" || event.revision !== instance.revision) return;
-    record.event = { type: "put", revision: instance.revision, instance };
+    const first = this.#loaded[0]?.revision ?? 0;
+    const event = this.#loaded[instance.revision - first];
+    if (event?.revision === instance.revision) event.instance = instance;
+  }
+
+  /** At load, at its end. */
+  loaded(): void {
+    const oldest = this.#loaded[0];
+    if (oldest === undefined) return;
+    this.#beginAt(oldest.revision);
+    for (const { revision, at, fields, instance } of this.#loaded) {
+      if (revision !== this.#next) throw new Error(`the event of revision ${this.#next} is missing`);
+      if (instance === null) this.#pages.add(decoded(revision, fields), at);
+      else this.#pages.addKept(instance, at);
+    }
+    this.#takenTo = this.#next;
+    this.#loaded = [];
+  }
+
+  get #next(): number {
+    return this.#pages.next;
+  }
+
+  /** The first in the window that the image does not have. */
+  get #untaken(): number {
+    return Math.max(this.#takenTo, this.#first);
+  }
+
+  /** The next event is that of `revision`. What the image has to lose stays to be lost. */
+  #beginAt(revision: number): void {
+    if (this.count > 0) throw new Error(`revision ${revision} follows ${this.#next - 1}`);
+    this.#pages = EventPages.from(revision);
+    this.#first = this.#takenTo = this.#countedTo = revision;
   }
 
   #dropOldest(): void {
-    const oldest = this.#records[this.#start];
-    if (oldest === undefined) return;
-    this.#changed.remove(oldest);
-    this.#start += 1;
-    if (this.#start < 1024 || this.#start * 2 < this.#records.length) return;
-    this.#records = this.#records.slice(this.#start);
-    this.#start = 0;
+    const revision = this.#first;
+    this.#first += 1;
+    if (revision < this.#countedTo) this.#sum.subtract(this.#pages.fingerprint(revision));
+    else this.#countedTo = this.#first;
+    if (revision < this.#takenTo) {
+      const { from, to } = this.#gone;
+      this.#gone = { from: from === to ? revision : from, to: this.#first };
+    }
+    this.#pages.dropBefore(this.#first);
   }
+}
+
+function decoded(revision: number, fields: Fields): RegistryEvent {
+  const event = fields.nested("event", (inner) => readEvent(revision, inner));
+  fields.end();
+  return event;
 }

@@ -13,78 +13,108 @@ export class MalformedError extends Error {
   }
 }
 
-export class Fields {
+/** One field after another. Where the values come from is a matter of the subclass. */
+export abstract class Fields {
+  abstract text(): string;
+  /** A whole number within +-(2^53 - 1). */
+  abstract integer(): number;
+  abstract boolean(): boolean;
+  abstract bytes(): Uint8Array;
+  /** A field that is itself an array of fields. */
+  abstract nested<Value>(what: string, read: (fields: Fields) => Value): Value;
+  /** A field that is a list of things of one kind. */
+  abstract list<Value>(what: string, read: (item: Fields) => Value): Value[];
+  /** What `read` makes of the next field, or has made of an equal one before: for what never changes and many have in common. */
+  abstract common<Value>(read: (fields: Fields) => Value): Value;
+  /** Whether fields that may be absent at the end are there. */
+  abstract hasMore(): boolean;
+  /** Refuses what the reader does not know, rather than dropping it silently. */
+  abstract end(): void;
+  /** Passes the next field if it is null. Returns whether it was. */
+  protected abstract skipNull(): boolean;
+  protected abstract unexpected(expected: string, value: unknown): MalformedError;
+
+  textOrNull(): string | null {
+    return this.skipNull() ? null : this.text();
+  }
+
+  integerOrNull(): number | null {
+    return this.skipNull() ? null : this.integer();
+  }
+
+  oneOf<Choice extends string>(choices: readonly Choice[]): Choice {
+    const value = this.text();
+    for (const choice of choices) if (choice === value) return choice;
+    throw this.unexpected(`one of ${choices.join(", ")}`, value);
+  }
+
+  oneOfOrNull<Choice extends string>(choices: readonly Choice[]): Choice | null {
+    return this.skipNull() ? null : this.oneOf(choices);
+  }
+
+  nestedOrNull<Value>(what: string, read: (fields: Fields) => Value): Value | null {
+    return this.skipNull() ? null : this.nested(what, read);
+  }
+
+  listOrNull<Value>(what: string, read: (item: Fields) => Value): Value[] | null {
+    return this.skipNull() ? null : this.list(what, read);
+  }
+}
+
+/** The fields of a value that has been decoded already. */
+export class ValueFields extends Fields {
   readonly #values: readonly unknown[];
   readonly #what: string;
   #next = 0;
 
   /** @param what Names the whole in messages, such as "instance". */
   constructor(value: unknown, what: string) {
+    super();
     if (!Array.isArray(value)) throw new MalformedError(`${what}: expected an array, found ${kindOf(value)}`);
     this.#values = value;
     this.#what = what;
   }
 
-  text(): string {
+  override text(): string {
     const value = this.any();
-    if (typeof value !== "string") throw this.#unexpected("a string", value);
+    if (typeof value !== "string") throw this.unexpected("a string", value);
     return value;
   }
 
-  /** A whole number within +-(2^53 - 1). */
-  integer(): number {
+  override integer(): number {
     const value = this.any();
-    if (typeof value !== "number" || !Number.isSafeInteger(value))
-      throw this.#unexpected("an integer", value);
+    if (typeof value !== "number" || !Number.isSafeInteger(value)) throw this.unexpected("an integer", value);
     return value;
   }
 
-  boolean(): boolean {
+  override boolean(): boolean {
     const value = this.any();
-    if (typeof value !== "boolean") throw this.#unexpected("a boolean", value);
+    if (typeof value !== "boolean") throw this.unexpected("a boolean", value);
     return value;
   }
 
-  textOrNull(): string | null {
-    return this.#skipNull() ? null : this.text();
-  }
-
-  integerOrNull(): number | null {
-    return this.#skipNull() ? null : this.integer();
-  }
-
-  oneOf<Choice extends string>(choices: readonly Choice[]): Choice {
+  override bytes(): Uint8Array {
     const value = this.any();
-    const found = choices.find((choice) => choice === value);
-    if (found === undefined) throw this.#unexpected(`one of ${choices.join(", ")}`, value);
-    return found;
+    if (!(value instanceof Uint8Array)) throw this.unexpected("bytes", value);
+    return value;
   }
 
-  oneOfOrNull<Choice extends string>(choices: readonly Choice[]): Choice | null {
-    return this.#skipNull() ? null : this.oneOf(choices);
-  }
-
-  /** A field that is itself an array of fields. */
-  nested<Value>(what: string, read: (fields: Fields) => Value): Value {
+  override nested<Value>(what: string, read: (fields: Fields) => Value): Value {
     return readFields(this.any(), what, read);
   }
 
-  nestedOrNull<Value>(what: string, read: (fields: Fields) => Value): Value | null {
-    return this.#skipNull() ? null : this.nested(what, read);
-  }
-
-  /** A field that is a list of things of one kind. */
-  list<Value>(what: string, read: (item: Fields) => Value): Value[] {
+  override list<Value>(what: string, read: (item: Fields) => Value): Value[] {
     const value = this.any();
-    if (!Array.isArray(value)) throw this.#unexpected(`a list of ${what}`, value);
-    const items = new Fields(value, what);
+    if (!Array.isArray(value)) throw this.unexpected(`a list of ${what}`, value);
+    const items = new ValueFields(value, what);
     return value.map(() => read(items));
   }
 
-  listOrNull<Value>(what: string, read: (item: Fields) => Value): Value[] | null {
-    return this.#skipNull() ? null : this.list(what, read);
+  override common<Value>(read: (fields: Fields) => Value): Value {
+    return read(this);
   }
 
+  /** A field of any kind. */
   any(): unknown {
     if (this.#next >= this.#values.length) {
       throw new MalformedError(`${this.#what}: ends after ${this.#values.length} fields`);
@@ -94,25 +124,23 @@ export class Fields {
     return value;
   }
 
-  /** Whether fields that may be absent at the end are there. */
-  hasMore(): boolean {
+  override hasMore(): boolean {
     return this.#next < this.#values.length;
   }
 
-  /** Refuses what the reader does not know, rather than dropping it silently. */
-  end(): void {
+  override end(): void {
     if (this.#next !== this.#values.length) {
       throw new MalformedError(`${this.#what}: expected ${this.#next} fields, found ${this.#values.length}`);
     }
   }
 
-  #skipNull(): boolean {
+  protected override skipNull(): boolean {
     if (this.#values[this.#next] !== null) return false;
     this.#next += 1;
     return true;
   }
 
-  #unexpected(expected: string, value: unknown): MalformedError {
+  protected override unexpected(expected: string, value: unknown): MalformedError {
     return new MalformedError(
       `${this.#what}: expected ${expected} as field ${this.#next - 1}, found ${kindOf(value)}`,
     );
@@ -120,8 +148,14 @@ export class Fields {
 }
 
 /** Reads all fields of a value: one too few or too many is refused. */
-export function readFields<Value>(value: unknown, what: string, read: (fields: Fields) => Value): Value {
-  const fields = new Fields(value, what);
+export function readFields<Value>(value: unknown, what: string, read: (fields: ValueFields) => Value): Value {
+  return readAll(new ValueFields(value, what), read);
+}
+
+export function readAll<Value, Source extends Fields>(
+  fields: Source,
+  read: (fields: Source) => Value,
+): Value {
   const result = read(fields);
   fields.end();
   return result;

@@ -4,7 +4,7 @@
  */
 
 import type { Fields } from "./fields.ts";
-import { Recorded, revisionKey } from "./records.ts";
+import { type FrozenRecord, Recorded, revisionKey } from "./records.ts";
 import type { HistoryEvent } from "./view.ts";
 
 const types = [
@@ -39,6 +39,10 @@ export class HistoryLine extends Recorded {
   override recordValue(): unknown {
     const { at, type, id, incarnation, reason, by, member, lastRenewal } = this.event;
     return [at, type, id, incarnation, reason, by, member, lastRenewal];
+  }
+
+  override frozen(): FrozenRecord {
+    return this;
   }
 
   static read(namespace: string, service: string, revision: number, fields: Fields): HistoryLine {

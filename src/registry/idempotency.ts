@@ -10,7 +10,8 @@ import { commandToArray } from "./command-codec.ts";
 import type { Fields } from "./fields.ts";
 import { fingerprint, fingerprintText } from "./hash.ts";
 import { registryLimits } from "./model.ts";
-import { Recorded, type ChangedRecords } from "./records.ts";
+import type { ChangedRecords } from "./changed-records.ts";
+import { type FrozenRecord, Recorded } from "./records.ts";
 import { readResult, resultToArray } from "./result-codec.ts";
 
 export class KeptResult extends Recorded {
@@ -49,6 +50,10 @@ export class KeptResult extends Recorded {
 
   override recordValue(): unknown {
     return [this.sequence, this.at, this.fingerprint, resultToArray(this.result)];
+  }
+
+  override frozen(): FrozenRecord {
+    return this;
   }
 
   static read(key: string, fields: Fields): KeptResult {

@@ -45,8 +45,8 @@ export function readDeclaration(fields: Fields): Declaration {
     version: fields.textOrNull(),
     zone: fields.textOrNull(),
     weight: fields.integer(),
-    tags: readTags(fields),
-    metadata: pairs(fields.list("metadata", (item) => item.text())),
+    tags: fields.common(readTags),
+    metadata: fields.common(readMetadata),
     status: fields.oneOf(instanceStatuses),
     ttlMs: fields.integer(),
   };
@@ -54,6 +54,10 @@ export function readDeclaration(fields: Fields): Declaration {
 
 export function readTags(fields: Fields): string[] {
   return fields.list("tags", (item) => item.text());
+}
+
+function readMetadata(fields: Fields): [key: string, value: string][] {
+  return pairs(fields.list("metadata", (item) => item.text()));
 }
 
 /** A key that has lost its value (an odd list) gets an empty one. */

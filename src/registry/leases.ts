@@ -8,7 +8,8 @@
 
 import { DueHeap } from "./due-heap.ts";
 import type { Fields } from "./fields.ts";
-import { Recorded, type ChangedRecords } from "./records.ts";
+import type { ChangedRecords } from "./changed-records.ts";
+import { Recorded } from "./records.ts";
 import type { Registration } from "./registration.ts";
 
 const slotsPerBlock = 256;

@@ -8,10 +8,9 @@
  * release's work, and ends the start.
  */
 
-import { readFields } from "./fields.ts";
+import { Fields, readAll, ValueFields } from "./fields.ts";
 import { HistoryLine } from "./history.ts";
 import { KeptResult } from "./idempotency.ts";
-import { ListsInCommon } from "./lists-in-common.ts";
 import { ParkedOverride } from "./parked-overrides.ts";
 import type { StateRecord } from "./records.ts";
 import { Registration } from "./registration.ts";
@@ -26,7 +25,6 @@ export function loadState(records: Iterable<StateRecord>): RegistryState {
 
 class Loading {
   readonly #state = new RegistryState();
-  readonly #lists = new ListsInCommon();
   readonly #registrations: Registration[] = [];
   readonly #keptResults: KeptResult[] = [];
   readonly #parkedOverrides: ParkedOverride[] = [];
@@ -54,7 +52,7 @@ class Loading {
       case "instance":
         return this.#takeInstance(rest, value);
       case "event":
-        return readFields(value, key, (fields) => this.#state.events.read(Number(rest), fields));
+        return this.#state.events.read(Number(rest), fieldsOf(value, key));
       case "idempotency":
         this.#keptResults.push(readFields(value, key, (fields) => KeptResult.read(rest, fields)));
         return;
@@ -77,6 +75,7 @@ class Loading {
       service.history.sort((left, right) => left.event.revision - right.event.revision);
     state.events.sort();
     this.#grantLeases();
+    state.events.loaded();
     this.#keptResults.sort((left, right) => left.sequence - right.sequence);
     for (const one of this.#keptResults) state.keptResults.adopt(one);
     this.#parkedOverrides.sort((left, right) => left.revision - right.revision);
@@ -105,9 +104,8 @@ class Loading {
   #takeInstance(rest: string, value: unknown): void {
     const [namespace = "", name = "", id = ""] = rest.split("/");
     const service = this.#serviceOf(namespace, name, `instance/${rest}`);
-    const key = { namespace: service.namespace, service: service.name, id };
+    const key = { namespace: service.namespace, service: service.name, id: copyOf(id) };
     const registration = readFields(value, rest, (fields) => Registration.read(key, fields));
-    registration.instance = this.#lists.withLists(registration.instance);
     service.add(registration);
     if (registration.isHeldByProtection) service.heldCount += 1;
     this.#registrations.push(registration);
@@ -141,6 +139,22 @@ class Loading {
     }
     leases.adopted();
   }
+}
+
+/** Reads all fields of a record's value, which comes decoded or as fields that are still packed. */
+function readFields<Value>(value: unknown, what: string, read: (fields: Fields) => Value): Value {
+  return readAll(fieldsOf(value, what), read);
+}
+
+function fieldsOf(value: unknown, what: string): Fields {
+  return value instanceof Fields ? value : new ValueFields(value, what);
+}
+
+/** A part of a key that is kept would keep all of the key. */
+function copyOf(text: string): string {
+  const codes: number[] = [];
+  for (let i = 0; i < text.length; i += 1) codes.push(text.charCodeAt(i));
+  return String.fromCharCode(...codes);
 }
 
 function broken(key: string, why: string): Error {

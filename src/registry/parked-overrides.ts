@@ -8,7 +8,8 @@
 import type { Fields } from "./fields.ts";
 import { overrideFields, readOverride } from "./instance-codec.ts";
 import { registryLimits, type InstanceKey, type Override } from "./model.ts";
-import { Recorded, type ChangedRecords } from "./records.ts";
+import type { ChangedRecords } from "./changed-records.ts";
+import { type FrozenRecord, Recorded } from "./records.ts";
 import { keyText } from "./registration.ts";
 
 export class ParkedOverride extends Recorded {
@@ -33,6 +34,10 @@ export class ParkedOverride extends Recorded {
 
   override recordValue(): unknown {
     return [this.parkedAt, this.revision, overrideFields(this.layer)];
+  }
+
+  override frozen(): FrozenRecord {
+    return this;
   }
 
   static read(key: string, fields: Fields): ParkedOverride {

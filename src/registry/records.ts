@@ -14,7 +14,7 @@
  * | `override/<namespace>/<service>/<id>` | the operator's layer of an instance that is gone |
  */
 
-import { fingerprint, FingerprintSum } from "./hash.ts";
+import { fingerprint, type FingerprintSum } from "./hash.ts";
 
 /** One durable record; structurally the driver's StateRecord. */
 export type StateRecord = readonly [key: string, value: unknown];
@@ -22,6 +22,12 @@ export type StateRecord = readonly [key: string, value: unknown];
 export interface StateChanges {
   readonly puts: StateRecord[];
   readonly deletes: string[];
+}
+
+/** A record as it was when the changes were taken, to be read later. */
+export interface FrozenRecord {
+  readonly recordKey: string;
+  recordValue(): unknown;
 }
 
 /** Bits of a record. */
@@ -38,6 +44,12 @@ export abstract class Recorded {
   abstract get recordKey(): string;
   /** Arrays, strings, whole numbers, booleans and null. */
   abstract recordValue(): unknown;
+
+  /** What it is now, whatever becomes of it. What never changes is its own; what is large gives the parts that its value is made of. */
+  frozen(): FrozenRecord {
+    const value = this.recordValue();
+    return { recordKey: this.recordKey, recordValue: () => value };
+  }
 
   get isRemoved(): boolean {
     return (this.#flags & flag.removed) !== 0;
@@ -74,63 +86,22 @@ export abstract class Recorded {
   }
 }
 
-/** The records that changed since they were last taken, and the hash over all of them. */
-export class ChangedRecords {
-  /** Each once, in order of its first change. */
-  #changed: Recorded[] = [];
-  /** Each once: the sum does not say yet what they are. */
-  #toBeCounted: Recorded[] = [];
-  readonly #sum = new FingerprintSum();
+/** Records that never change, and of which there are so many that none has an object of its own. */
+export interface RecordRange {
+  /** How many came or went since they were last taken. */
+  readonly changedCount: number;
+  /** They are taken now, and read later. */
+  take(): RangeChanges;
+  /** How many the sum does not hold yet. Those that go leave it at once. */
+  readonly uncountedCount: number;
+  /** Adds up to so many of them. */
+  countIn(recordsMax: number): void;
+}
 
-  /** How many have changed since they were last taken. */
-  get count(): number {
-    return this.#changed.length;
-  }
-
-  put(record: Recorded): void {
-    if (record.noteChange(false)) this.#changed.push(record);
-    this.adopt(record);
-  }
-
-  remove(record: Recorded): void {
-    if (record.noteChange(true)) this.#changed.push(record);
-    this.adopt(record);
-  }
-
-  /** A record that is durable already, and not yet part of the hash. */
-  adopt(record: Recorded): void {
-    if (record.noteToBeCounted()) this.#toBeCounted.push(record);
-  }
-
-  /** Does a part of the work of `hash` ahead of it. Returns how many records are left. */
-  settle(recordsMax: number): number {
-    const end = Math.max(0, this.#toBeCounted.length - recordsMax);
-    for (const record of this.#toBeCounted.splice(end)) record.countIn(this.#sum);
-    return this.#toBeCounted.length;
-  }
-
-  /** 16 hex digits over all records. Costs what has changed since. */
-  hash(): string {
-    this.settle(Number.MAX_SAFE_INTEGER);
-    return this.#sum.text();
-  }
-
-  /** All changes at once: a part of them would be a state that never was. */
-  take(): StateChanges {
-    // Of several under one key (an instance that went and came back) the last has come last, and it alone counts.
-    const byKey = new Map<string, Recorded>();
-    for (const record of this.#changed) {
-      record.noteTaken();
-      byKey.set(record.recordKey, record);
-    }
-    this.#changed = [];
-    const changes: StateChanges = { puts: [], deletes: [] };
-    for (const [key, record] of byKey) {
-      if (record.isRemoved) changes.deletes.push(key);
-      else changes.puts.push([key, record.recordValue()]);
-    }
-    return changes;
-  }
+/** What came and what went, one number after the other, whatever happens to the range in the meantime. */
+export interface RangeChanges {
+  readonly count: number;
+  addTo(changes: StateChanges, number: number): void;
 }
 
 /** A revision as part of a key: keys in order of text are in order of revision. */

@@ -5,7 +5,7 @@
 import type { Fields } from "./fields.ts";
 import { instanceFields, readInstance } from "./instance-codec.ts";
 import type { Instance, InstanceKey } from "./model.ts";
-import { Recorded } from "./records.ts";
+import { type FrozenRecord, Recorded } from "./records.ts";
 
 /** Why an instance is listed as suspect. Its slot's deadline is then the time at which it goes unless it shows life. */
 export interface Suspicion {
@@ -46,6 +46,14 @@ export class Registration extends Recorded {
       suspicion === null ? null : [suspicion.cause, suspicion.lastRenewal],
       instanceFields(this.instance),
     ];
+  }
+
+  /** Its parts are never changed, only replaced. */
+  override frozen(): FrozenRecord {
+    const copy = new Registration(this.instance, this.slot);
+    copy.connection = this.connection;
+    copy.suspicion = this.suspicion;
+    return copy;
   }
 
   static read(key: InstanceKey, fields: Fields): Registration {

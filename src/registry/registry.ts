@@ -15,6 +15,7 @@ import { defaultServiceSettings, type Instance, type InstanceKey, type ServiceSe
 import { matches, mismatches } from "./query.ts";
 import type { StateChanges, StateRecord } from "./records.ts";
 import { RegistryState } from "./state.ts";
+import type { TakenChanges } from "./taken-changes.ts";
 import type {
   EventsSince,
   HistoryEvent,
@@ -87,6 +88,11 @@ export class Registry implements RegistryView {
    * of them would be a state that never was.
    */
   takeChanges(): StateChanges {
+    return this.#state.changed.take().all();
+  }
+
+  /** The same, to be made in parts: there may be hundreds of thousands. */
+  beginTakingChanges(): TakenChanges {
     return this.#state.changed.take();
   }
 

@@ -9,7 +9,8 @@ import type { Fields } from "./fields.ts";
 import { KeptResults } from "./idempotency.ts";
 import { Leases } from "./leases.ts";
 import { ParkedOverrides } from "./parked-overrides.ts";
-import { ChangedRecords, Recorded } from "./records.ts";
+import { ChangedRecords } from "./changed-records.ts";
+import { Recorded } from "./records.ts";
 import type { Registration } from "./registration.ts";
 
 const recordVersion = 1;
@@ -63,7 +64,7 @@ export class RegistryState {
   readonly counters = new Counters();
   readonly catalog = new Catalog();
   readonly leases = new Leases(this.changed);
-  readonly events = new EventWindow(this.changed);
+  readonly events = new EventWindow(this.changed.sum);
   readonly keptResults = new KeptResults(this.changed);
   readonly parkedOverrides = new ParkedOverrides(this.changed);
   /** Slots of instances whose operator's layer ends, by when. */
@@ -72,6 +73,7 @@ export class RegistryState {
   );
 
   constructor() {
+    this.changed.include(this.events);
     this.changed.adopt(this.counters);
   }
 
@@ -110,6 +112,7 @@ export class RegistryState {
     for (const record of this.#records()) this.changed.adopt(record);
   }
 
+  /** All but the events, which see to it themselves. */
   *#records(): Generator<Recorded> {
     yield this.counters;
     for (const service of this.catalog.services()) {
@@ -118,7 +121,6 @@ export class RegistryState {
       yield* service.history;
     }
     yield* this.leases.blocks();
-    yield* this.events.records();
     yield* this.keptResults.records();
     yield* this.parkedOverrides.records();
   }

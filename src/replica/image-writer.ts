@@ -7,14 +7,16 @@
  */
 
 import type { Index } from "../raft/types.ts";
+import type { TakenChanges } from "../registry/taken-changes.ts";
 import type { Applier } from "./applier.ts";
 import type { ReplicaObserver } from "./observer.ts";
-import type { Clock, StateBatch, StateStore, StorageFailure } from "./ports.ts";
+import type { Clock, Scheduler, StateBatch, StateStore, StorageFailure } from "./ports.ts";
 
 export interface ImageWriterOptions {
   readonly applier: Applier;
   readonly state: StateStore;
   readonly clock: Clock;
+  readonly scheduler: Scheduler;
   readonly observer: ReplicaObserver;
   readonly flushIntervalMs: number;
   /** So many changed records are written without waiting for the interval. */
@@ -34,6 +36,9 @@ export interface ImageWriterOptions {
 }
 
 type Changes = Pick<StateBatch, "puts" | "deletes">;
+
+/** How much of the changes is made in one turn (see TakenChanges): more than there usually is, and a small part of a long replay. */
+const workPerTurn = 10_000;
 
 type SyncWaiter = (failure: StorageFailure | null) => void;
 
@@ -86,7 +91,9 @@ export class ImageWriter {
     const isDue =
       nowMs - this.#lastWriteMs >= (this.full ? fullRetryMs : flushIntervalMs) ||
       (!this.full && this.#isMuchChanged);
-    const syncDue = nowMs - this.#lastSyncMs >= syncIntervalMs;
+    // What a long replay has changed is synced at once: the log that told it need not be read again, and need not be kept.
+    const isAfterLongReplay = this.#isReplayUnwritten && this.#isMuchChanged;
+    const syncDue = isAfterLongReplay || nowMs - this.#lastSyncMs >= syncIntervalMs;
     const isBehind = this.full || this.#appliedIndex > this.#writtenIndex;
     if (isDue && (isBehind || (syncDue && this.#writtenIndex > this.#syncedIndex))) this.#write(syncDue);
   }
@@ -142,9 +149,8 @@ export class ImageWriter {
 
   #write(sync: boolean): void {
     if (this.#isWriting || this.#isPaused || this.#failure !== null) return;
-    const { applier, state, clock } = this.#options;
-    const changes = joined(this.#left, applier.registry.takeChanges());
-    const { puts, deletes } = changes;
+    const { applier, clock } = this.#options;
+    const taken = applier.registry.beginTakingChanges();
     const { base } = applier;
     const waiters = sync ? this.#syncWaiters : [];
     if (sync) this.#syncWaiters = [];
@@ -152,10 +158,25 @@ export class ImageWriter {
     this.#lastWriteMs = clock.monotonicMs();
     if (sync) this.#lastSyncMs = this.#lastWriteMs;
     const isAfterReplay = !this.#options.isReplaying();
-    state.write({ puts, deletes, base, sync }, (failure) => {
+    this.#make(taken, (made) => {
+      const changes = joined(this.#left, made);
+      this.#hand({ ...changes, base, sync }, isAfterReplay, waiters);
+    });
+  }
+
+  /** Lets others have their turn in between. */
+  #make(taken: TakenChanges, then: (changes: Changes) => void): void {
+    const changes = taken.next(workPerTurn);
+    if (changes !== null) then(changes);
+    else this.#options.scheduler.soon(() => this.#make(taken, then));
+  }
+
+  #hand(batch: StateBatch, isAfterReplay: boolean, waiters: readonly SyncWaiter[]): void {
+    const { puts, deletes, base, sync } = batch;
+    this.#options.state.write(batch, (failure) => {
       this.#isWriting = false;
       if (isAfterReplay) this.#isReplayUnwritten = false;
-      if (failure !== null) this.#writeFailed(failure, changes, waiters);
+      if (failure !== null) this.#writeFailed(failure, batch, waiters);
       else this.#written(base.last.index, puts.length + deletes.length, sync, waiters);
     });
   }

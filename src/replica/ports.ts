@@ -70,6 +70,8 @@ export interface StateImage {
   readonly base: LogBase;
   /** May be decoded anew each time that somebody walks over them. */
   readonly records: Iterable<StateRecord>;
+  /** The same to be loaded: a value may come as Fields, which read it from its bytes, once. */
+  readonly packedRecords: Iterable<StateRecord>;
 }
 
 /** A consistent view of the durable image, read in chunks while writing goes on. */

@@ -70,7 +70,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   openRenewalsMax: 200_000,
   flushIntervalMs: 200,
   flushRecordsMax: 4_000,
-  replayRecordsMax: 200_000,
+  replayRecordsMax: 1_000_000,
   imageSyncIntervalMs: 10_000,
   retainEntries: 10_000,
   entryCommandsMax: 1_000,

@@ -54,7 +54,7 @@ export class SnapshotInstallation {
     const keepTail = core.termAt(meta.last.index) === meta.last.term;
     this.#resetLog(base, keepTail, goOnWriting);
     const before = applier.registry.revision;
-    applier.replace(Registry.load(image.records), base);
+    applier.replace(Registry.load(image.packedRecords), base);
     driver.step({ kind: "snapshotInstalled", meta });
     observer.snapshotInstalled(from, base.last.index, tookMs);
     onAdvanced(base.last.index);

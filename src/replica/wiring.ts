@@ -60,7 +60,7 @@ export class Wiring {
 
   constructor(options: ReplicaOptions) {
     const { image } = options.recovered;
-    const registry = Registry.load(image.records);
+    const registry = Registry.load(image.packedRecords);
     this.options = { ...options, recovered: withoutContents(options.recovered) };
     this.#processSeed = Math.floor(options.ports.random() * Number.MAX_SAFE_INTEGER).toString(36);
     this.appliedAtMs = options.ports.clock.monotonicMs();
@@ -288,6 +288,7 @@ export class Wiring {
       applier: this.applier,
       state: ports.state,
       clock: ports.clock,
+      scheduler: ports.scheduler,
       observer,
       flushIntervalMs: settings.flushIntervalMs,
       flushRecordsMax: settings.flushRecordsMax,
@@ -443,5 +444,5 @@ export class Wiring {
 
 /** What was read at the start is in the core and in the registry now; keeping it as well would double the memory. */
 function withoutContents({ boot, image }: Recovered): Recovered {
-  return { boot: { ...boot, entries: [] }, image: { ...image, records: [] } };
+  return { boot: { ...boot, entries: [] }, image: { ...image, records: [], packedRecords: [] } };
 }

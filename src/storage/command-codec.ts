@@ -1,11 +1,12 @@
 /** Batches of commands as the bytes of a log entry. */
 
-import { batchFromArray, batchToArray } from "../registry/command-codec.ts";
+import { batchToArray, readBatchOf } from "../registry/command-codec.ts";
 import type { CommandCodec } from "../replica/ports.ts";
-import { decode, encode } from "./msgpack.ts";
+import { encode } from "./msgpack.ts";
+import { packedFields } from "./packed.ts";
 
 export const commandCodec: CommandCodec = {
   // Copied, because an entry lives long and the encoder's buffer is shared.
   encode: (batch) => encode(batchToArray(batch)).slice(),
-  decode: (payload) => batchFromArray(decode(payload)),
+  decode: (payload) => readBatchOf(() => packedFields(payload, "batch")),
 };

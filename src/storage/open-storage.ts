@@ -15,6 +15,7 @@ import { emptyBase } from "./log-base.ts";
 import { findOwner, type Ownership } from "./owner.ts";
 import { decideRecovery, type Recovery } from "./recovery.ts";
 import { findImage, type ImageSearch, type OpenImage, removeOthers, startEmpty } from "./state/find-image.ts";
+import { imageOf } from "./state/image-reader.ts";
 import { ImageStore } from "./state/image-store.ts";
 import { StorageRefusal } from "./refusal.ts";
 import type { RecordStores } from "./state/record-store.ts";
@@ -174,7 +175,7 @@ function openState(
 function recoveredFrom(recovery: Recovery, search: ImageSearch): Recovered {
   const { hardState, base, entries, usesImage, recovering } = recovery;
   const found = usesImage ? must(search.found, "the image that is used was found").image : null;
-  const image = { base: found?.meta.base ?? emptyBase, records: found?.records ?? [] };
+  const image = imageOf(found);
   const appliedIndex = image.base.last.index;
   return { boot: { hardState, base, entries, appliedIndex, recovering: recovering !== null }, image };
 }
@@ -244,7 +245,7 @@ export class Storage {
   forgetRecovered(): void {
     if (this.#stores === null) return;
     const { boot, image } = this.#stores.recovered;
-    const recovered = { boot: { ...boot, entries: [] }, image: { ...image, records: [] } };
+    const recovered = { boot: { ...boot, entries: [] }, image: { ...image, records: [], packedRecords: [] } };
     this.#stores = { ...this.#stores, recovered };
   }
 
@@ -296,7 +297,7 @@ export class Storage {
     openState(this.#environment, owner, null, (failure, state) => {
       if (state === null) return done(failure);
       const boot = { ...foundingWrite(founding), base: emptyBase, appliedIndex: 0, recovering: false };
-      this.#stores = { log, state, recovered: { boot, image: { base: emptyBase, records: [] } } };
+      this.#stores = { log, state, recovered: { boot, image: imageOf(null) } };
       done(null);
     });
   }

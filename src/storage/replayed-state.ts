@@ -25,7 +25,7 @@ export function replayedState(recovery: Recovery, search: ImageSearch): Replayed
   if (image === null && (base.last.index > 0 || entries[0]?.index !== 1))
     return "there is no state image, and the log does not reach back to its beginning";
   try {
-    const registry = Registry.load(image?.records ?? []);
+    const registry = Registry.load(image?.records.packed() ?? []);
     for (const entry of entries) {
       if (entry.index <= (image?.meta.base.last.index ?? 0)) continue;
       if (entry.kind === "command") registry.apply(commandCodec.decode(entry.payload), entry.clusterTime);

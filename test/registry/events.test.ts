@@ -59,6 +59,20 @@ test("events leave the window after ten minutes; a cursor before it needs a snap
   expect(revisions(harness, 2)).toEqual([3]);
 });
 
+test("an event that has left before the image had it leaves no trace in the records, and one after it does", () => {
+  const harness = new Harness();
+  harness.ok(register("a", { ttlMs: ttlMsMax }));
+  harness.save();
+  harness.ok(register("b", { ttlMs: ttlMsMax }));
+  harness.pass(eventsKeptMs);
+  harness.ok(register("c", { ttlMs: ttlMsMax }));
+  const { puts, deletes } = harness.registry.takeChanges();
+  const events = (keys: readonly string[]): readonly string[] =>
+    keys.filter((key) => key.startsWith("event/"));
+  expect(events(deletes)).toEqual([`event/${"1".padStart(16, "0")}`]);
+  expect(events(puts.map(([key]) => key))).toEqual([`event/${"3".padStart(16, "0")}`]);
+});
+
 test("only so many events are kept, and the window is the same after a restart", { timeout: 60_000 }, () => {
   const harness = new Harness();
   const perEntry = 1_000;

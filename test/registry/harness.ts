@@ -12,6 +12,8 @@ import {
 } from "../../src/registry/commands.ts";
 import type { Instance, InstanceKey } from "../../src/registry/model.ts";
 import { compareText } from "../../src/registry/names.ts";
+import { encode } from "../../src/storage/msgpack.ts";
+import { packedFields } from "../../src/storage/packed.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import type { StateRecord } from "../../src/registry/records.ts";
 import type { InstanceFilter } from "../../src/registry/view.ts";
@@ -114,8 +116,19 @@ export class Harness {
     return JSON.parse(JSON.stringify(sorted)) as StateRecord[];
   }
 
+  /** The same with values that are still packed, as storage hands them over. */
+  packedRecords(): StateRecord[] {
+    return this.records().map(([key, value]) => [key, packedFields(Uint8Array.from(encode(value)), key)]);
+  }
+
   /** Goes on as a member that was restarted. */
   restart(): void {
+    this.save();
+    this.registry = Registry.load(this.packedRecords());
+  }
+
+  /** The same out of values that have been decoded. */
+  restartDecoded(): void {
     this.save();
     this.registry = Registry.load(this.records());
   }

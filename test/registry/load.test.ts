@@ -40,6 +40,31 @@ test("a block of leases is recorded up to the last one that is held, and read ba
   expect(loaded.stateHash()).toBe(harness.registry.stateHash());
 });
 
+test("changes that are read in parts are those of the moment when they were taken", () => {
+  const [whole, inParts] = [new Harness(), new Harness()];
+  const both = (...ids: readonly string[]): void => {
+    for (const harness of [whole, inParts]) harness.entry(...ids.map((id) => anEnvelope(register(id))));
+  };
+  both(...many(300));
+  for (const harness of [whole, inParts]) {
+    harness.save();
+    harness.entry(...many(100).map((id) => anEnvelope(deregister(id))));
+  }
+  both(...many(50));
+  const taken = inParts.registry.beginTakingChanges();
+  let parts = 1;
+  let changes = taken.next(7);
+  for (; changes === null; parts += 1) {
+    inParts.entry(
+      anEnvelope(register(`i${parts}`, { weight: 9 })),
+      anEnvelope(deregister(`i${parts + 200}`)),
+    );
+    changes = taken.next(7);
+  }
+  expect(parts).toBeGreaterThan(50);
+  expect(changes).toEqual(whole.registry.takeChanges());
+});
+
 test("what changes several times is one record, as it is when it is taken", () => {
   const harness = new Harness();
   harness.ok(register("a"));

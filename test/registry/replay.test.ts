@@ -100,7 +100,8 @@ test(
       const [steady, restarted] = [new Harness(), new Harness()];
       entries.forEach((one, i) => {
         if (restarts.includes(i)) {
-          restarted.restart();
+          if (i % 2 === 0) restarted.restart();
+          else restarted.restartDecoded();
           steady.save();
         }
         expect(answers(restarted.registry)).toEqual(answers(steady.registry));

@@ -33,6 +33,7 @@ function bench() {
     applier,
     state,
     clock,
+    scheduler: clock,
     observer: silentObserver,
     flushIntervalMs: 100,
     flushRecordsMax: 40,
@@ -94,6 +95,24 @@ test("nothing is written while the log is replayed, until it ends or much has ch
   expect(writes).toHaveLength(1);
   pass(1);
   expect(keysOf(writes[1]!.batch)).toEqual(["instance/default/web/c"]);
+});
+
+test("what a long replay changed is made into one batch over several turns, and synced, so that its log may go", () => {
+  const { writes, synced, apply, pass, replay } = bench();
+  replay(true);
+  for (let i = 0; i < 5_000; i += 1) apply(`a${i}`);
+  replay(false);
+  pass(100);
+  expect(writes).toHaveLength(0);
+  apply("later");
+  pass(0);
+  expect(writes).toHaveLength(1);
+  const { base, sync } = writes[0]!.batch;
+  expect(keysOf(writes[0]!.batch)).toHaveLength(5_000);
+  expect(base.last.index).toBe(5_000);
+  expect(sync).toBe(true);
+  writes[0]!.done(null);
+  expect(synced).toEqual([5_000]);
 });
 
 test("changes are collected for the interval, and one batch is under way at a time", () => {

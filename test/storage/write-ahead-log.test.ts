@@ -226,7 +226,7 @@ test("a received snapshot replaces the log, or only its beginning", () => {
           appliedIndex: 6,
           recovering: false,
         },
-        image: { base, records: [] },
+        image: { base, records: [], packedRecords: [] },
       }),
     );
   }

@@ -77,7 +77,8 @@ export class VirtualDisk {
   }
 
   readImage(): StateImage {
-    return { base: this.image.base, records: [...this.image.records] };
+    const records = [...this.image.records];
+    return { base: this.image.base, records, packedRecords: records };
   }
 }
 

@@ -1,6 +1,7 @@
 /** Reads a whole image and verifies it: every record by its checksum, and all together by their number and sum. */
 
-import type { StateRecord, StorageFailure } from "../../replica/ports.ts";
+import type { StateImage, StorageFailure } from "../../replica/ports.ts";
+import { emptyBase } from "../log-base.ts";
 import { decodeMeta, type ImageMeta, metaKey } from "./image-meta.ts";
 import { noTotals, plus, type Totals, verifiedSum } from "./record-codec.ts";
 import { RecordPages } from "./record-pages.ts";
@@ -11,8 +12,7 @@ const readBytes = 1024 * 1024;
 
 export interface LoadedImage {
   readonly meta: ImageMeta;
-  /** Decoded anew whenever they are walked over. */
-  readonly records: Iterable<StateRecord>;
+  readonly records: RecordPages;
   /** The checksum of each record. */
   readonly sums: RecordSums;
 }
@@ -85,4 +85,11 @@ class Reader {
     }
     return { kind: "image", image: { meta: this.#meta, records: this.#records, sums: this.#sums } };
   }
+}
+
+/** As whoever starts from it sees it; null: an image of nothing. */
+export function imageOf(loaded: LoadedImage | null): StateImage {
+  if (loaded === null) return { base: emptyBase, records: [], packedRecords: [] };
+  const { meta, records } = loaded;
+  return { base: meta.base, records, packedRecords: { [Symbol.iterator]: () => records.packed() } };
 }

@@ -16,7 +16,7 @@ import type {
 } from "../../replica/ports.ts";
 import type { Owner } from "../wal/contents.ts";
 import { decodeMeta, encodeMeta, metaKey } from "./image-meta.ts";
-import { type LoadedImage, readImage } from "./image-reader.ts";
+import { imageOf, type LoadedImage, readImage } from "./image-reader.ts";
 import { StoreSink, type TemporaryPlace } from "./image-sink.ts";
 import { ViewSource } from "./image-source.ts";
 import { PendingBatch } from "./pending-batch.ts";
@@ -195,7 +195,7 @@ export class ImageStore implements StateStore {
           );
         }
         this.#replace(number, store, reading.image);
-        done(null, { base: reading.image.meta.base, records: reading.image.records });
+        done(null, imageOf(reading.image));
       });
     });
   }

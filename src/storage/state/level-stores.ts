@@ -24,6 +24,9 @@ type Database = Level<string, Uint8Array>;
 /** How many records LevelDB hands over at once, at most. */
 const iteratorBatch = 1000;
 
+/** For blocks of tables that are read again. The image is read once, from one end to the other. */
+const cacheBytes = 256 * 1024;
+
 /** A batch of up to so many operations is handed over in one turn. */
 const operationsAtOnce = 10_000;
 
@@ -210,7 +213,8 @@ class LevelView implements RecordView {
 
 async function openDatabase(folder: string): Promise<Database> {
   await makeDurableFolder(folder);
-  const database: Database = new Level(folder, { keyEncoding: "utf8", valueEncoding: "view" });
+  const options = { keyEncoding: "utf8", valueEncoding: "view", cacheSize: cacheBytes } as const;
+  const database: Database = new Level(folder, options);
   await database.open();
   return database;
 }

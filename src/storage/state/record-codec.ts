@@ -10,7 +10,7 @@ import { decode, encode } from "../msgpack.ts";
 import type { StoredRecord } from "./record-store.ts";
 
 /** checksum u32, little-endian, before each value. */
-const valueHeaderBytes = 4;
+export const valueHeaderBytes = 4;
 
 /** A value and its checksum, ready to be stored under `key`. */
 export function encodeRecord(

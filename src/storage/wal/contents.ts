@@ -4,11 +4,12 @@
 
 import { assert } from "../../raft/assert.ts";
 import type { Entry, EntryId, HardState, Index } from "../../raft/types.ts";
-import { entryFromArray, entryToArray } from "../../raft/wire.ts";
+import { entryCodes, entryFromArray, entryToArray } from "../../raft/wire.ts";
 import { MalformedError, type Fields, readFields } from "../../registry/fields.ts";
 import type { LogBase } from "../../replica/ports.ts";
 import { baseFromArray, baseToArray } from "../log-base.ts";
 import { decode, encode, readWire } from "../msgpack.ts";
+import { packedFields } from "../packed.ts";
 import type { RawRecord } from "./record.ts";
 
 /** Raised when a segment's bytes change their meaning; a segment of a newer format is refused. */
@@ -126,8 +127,12 @@ export function encodeLogRecord(record: LogRecord): readonly [type: number, body
   }
 }
 
-/** Throws MalformedError when the body makes no sense. */
-export function decodeLogRecord(record: RawRecord): LogRecord {
+/** Throws MalformedError when the body makes no sense. Of the body it keeps nothing but what `keep` returns of a payload. */
+export function decodeLogRecord(record: RawRecord, keep: (payload: Uint8Array) => Uint8Array): LogRecord {
+  if (record.type === recordTypes.entry) {
+    const command = commandIn(record.body, keep);
+    if (command !== null) return { kind: "entry", entry: command };
+  }
   const value = decode(record.body);
   switch (record.type) {
     case recordTypes.hardState:
@@ -147,6 +152,18 @@ export function decodeLogRecord(record: RawRecord): LogRecord {
     default:
       throw new MalformedError(`a record of the unknown type ${record.type}`);
   }
+}
+
+/** Nearly all entries are commands, and nearly all of a log is entries; null for anything else. */
+function commandIn(body: Uint8Array, keep: (payload: Uint8Array) => Uint8Array): Entry | null {
+  const fields = packedFields(body, "entry");
+  if (fields.integer() !== entryCodes.command) return null;
+  const [term, index, clusterTime] = [fields.integer(), fields.integer(), fields.integer()];
+  const payload = fields.bytes();
+  fields.end();
+  // What is not right is refused by the general reader, which knows what to say.
+  if (term < 1 || index < 1 || clusterTime < 0) return null;
+  return { kind: "command", term, index, clusterTime, payload: keep(payload) };
 }
 
 function readHardState(fields: Fields): HardState {

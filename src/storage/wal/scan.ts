@@ -24,6 +24,7 @@ import {
   walFormat,
 } from "./contents.ts";
 import { advance, type LogShape, nameOf, shapeAt } from "./log-shape.ts";
+import { Slabs } from "./slabs.ts";
 import { chainStart, type RawRecord, readRecord, recordHeaderBytes } from "./record.ts";
 
 /** A segment that can be read, at least its beginning. */
@@ -97,6 +98,8 @@ interface Group {
 /** The reading of the log so far. Each part is taken over only when the whole group that it stands in is right. */
 class Scanner {
   readonly #groupOfInterest: number;
+  readonly #slabs = new Slabs();
+  readonly #keep = (payload: Uint8Array): Uint8Array => this.#slabs.copyOf(payload);
   readonly #segments: ScannedSegment[] = [];
   readonly #damage: string[] = [];
   #owner: Owner | null = null;
@@ -226,7 +229,7 @@ class Scanner {
       if (record === null) return null;
       if (record.chain !== chain || record.end > end)
         throw new MalformedError(`group ${header.number}: the record at byte ${next} does not belong there`);
-      records.push(decodeLogRecord(record));
+      records.push(decodeLogRecord(record, this.#keep));
       chain = record.checksum;
       next = record.end;
     }

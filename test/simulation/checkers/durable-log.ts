@@ -148,7 +148,11 @@ export class DurableLog implements Holdings {
     for (;;) {
       const group = readGroup(bytes, this.#position);
       if (group === null) return;
-      for (const record of group.records) this.#take(decodeLogRecord(record), record.body);
+      for (const record of group.records)
+        this.#take(
+          decodeLogRecord(record, (payload) => payload),
+          record.body,
+        );
       // The segment's header and its first group are one write.
       this.#groupStart = this.#isFirstGroup ? 0 : this.#position;
       this.#isFirstGroup = false;
