@@ -15,7 +15,7 @@ Measures three real members on this machine and prints what came out; ends with 
   baseline     register, renew, discover and watch: throughput and latencies. What runs when no name is given
                  --seconds N (10)  --clients N (32)
   overload     five times what the cluster can do, for a minute. The members share core 0, the generator has core 1
-                 --seconds N (60)  --factor N (5)  --storm registrations|reads|mixed (mixed)
+                 --seconds N (60)  --factor N (5)  --storm registrations|reads|mixed (mixed)  --connections N (2400)
   watchers     many watches on one member while instances come and go and members restart
                  --watchers N (2000)  --seconds N (30)
   malformed    malformed requests: no 500, no crash, no change of state
@@ -46,6 +46,7 @@ const { values, positionals } = parseArgs({
     clients: text,
     factor: text,
     storm: text,
+    connections: text,
     watchers: text,
     count: text,
     seed: text,

@@ -16,7 +16,6 @@ const serviceCount = 30;
 const renewalsPerSecond = 100;
 /** What the maximum is measured with. */
 const closedLoopClients = 48;
-const connectionsMax = 2_400;
 /** Whoever renews has connections of its own: clients that ask too much are others. */
 const renewalConnectionsMax = 300;
 const bars = { goodputShare: 0.8, renewalsShare: 0.999, recoveryMs: 5_000 };
@@ -51,8 +50,8 @@ class Load {
   /** Requests that were due while all connections were busy: not offered. */
   unsent = 0;
 
-  constructor(members: readonly MemberProcess[], storm: string) {
-    this.#pools = members.map(({ clientUrl }) => new Pool(clientUrl, connectionsMax / members.length));
+  constructor(members: readonly MemberProcess[], { storm, connections }: Settings) {
+    this.#pools = members.map(({ clientUrl }) => new Pool(clientUrl, connections / members.length));
     this.#renewalPools = members.map(
       ({ clientUrl }) => new Pool(clientUrl, renewalConnectionsMax / members.length),
     );
@@ -79,7 +78,7 @@ class Load {
     return this.#storm === "reads" ? "read" : "registration";
   }
 
-  send(kind: Kind, done: () => void = () => {}): void {
+  send(kind: Kind, done?: () => void): void {
     this.#turn += 1;
     const tally = this.tallies[kind];
     const pools = kind === "renewal" ? this.#renewalPools : this.#pools;
@@ -87,12 +86,12 @@ class Load {
     const begunMs = performance.now();
     const isSent = pool?.send(requestOf(kind, this.#turn), (status) => {
       tally.note(status, performance.now() - begunMs);
-      done();
+      done?.();
     });
     if (isSent === true) tally.sent += 1;
     else {
       this.unsent += 1;
-      setImmediate(done);
+      if (done !== undefined) setImmediate(done);
     }
   }
 
@@ -157,11 +156,16 @@ function body(turn: number): object {
 }
 
 export async function overload(options: Readonly<Record<string, string | undefined>>): Promise<boolean> {
-  const { seconds = "60", factor = "5", storm = "mixed" } = options;
+  const { seconds = "60", factor = "5", storm = "mixed", connections = "2400" } = options;
   const cluster = await BenchCluster.start(0);
   pin(process.pid, 1);
   try {
-    return await run(cluster, { seconds: Number(seconds), factor: Number(factor), storm });
+    return await run(cluster, {
+      seconds: Number(seconds),
+      factor: Number(factor),
+      storm,
+      connections: Number(connections),
+    });
   } finally {
     await cluster.end();
   }
@@ -171,10 +175,13 @@ interface Settings {
   readonly seconds: number;
   readonly factor: number;
   readonly storm: string;
+  /** That the storm may open. Whoever finds all of them busy does not ask. */
+  readonly connections: number;
 }
 
-async function run({ members }: BenchCluster, { seconds, factor, storm }: Settings): Promise<boolean> {
-  const load = new Load(members, storm);
+async function run({ members }: BenchCluster, settings: Settings): Promise<boolean> {
+  const { seconds, factor, storm } = settings;
+  const load = new Load(members, settings);
   for (let i = 0; i < instanceCount; i += 1)
     await new Promise<void>((resolve) => load.send("registration", resolve));
 
@@ -193,6 +200,7 @@ async function run({ members }: BenchCluster, { seconds, factor, storm }: Settin
   load.unsent = 0;
   const toldBefore = members.map(({ log }) => log.length);
   const cpuBefore = await cpuSeconds();
+  const ownCpuBefore = process.cpuUsage();
   await Promise.all([
     load.openLoop(
       seconds,
@@ -208,6 +216,7 @@ async function run({ members }: BenchCluster, { seconds, factor, storm }: Settin
   const tallies = load.take();
   const endMs = performance.now();
   const cores = ((await cpuSeconds()) - cpuBefore) / seconds;
+  const ownCores = coresOf(process.cpuUsage(ownCpuBefore), seconds);
   const recoveryMs = await untilUsual(load, before, endMs);
   const story = members.map(({ log }, i) => log.slice(toldBefore[i]));
   clearInterval(watchMemory);
@@ -241,7 +250,10 @@ async function run({ members }: BenchCluster, { seconds, factor, storm }: Settin
   line("... of registrations", registration.accepting.toString());
   line("... of reads", read.accepting.toString());
   line("... of refusals", (registration.refusing.count > 0 ? registration : read).refusing.toString());
-  line("processor", `the members used ${cores.toFixed(2)} of their core`);
+  line(
+    "processor",
+    `the members used ${cores.toFixed(2)} of their core, the generator ${ownCores.toFixed(2)} of its own`,
+  );
   line("elections", String(newElections));
   line("memory", `at most ${peakMiB} MiB a member`);
   line(
@@ -263,6 +275,10 @@ async function run({ members }: BenchCluster, { seconds, factor, storm }: Settin
   console.log(missed.length === 0 ? "every bar was met" : `missed: ${missed.join(", ")}`);
   return missed.length === 0;
 }
+
+/** A generator that has no processor left measures itself. */
+const coresOf = ({ user, system }: NodeJS.CpuUsage, seconds: number): number =>
+  (user + system) / 1e6 / seconds;
 
 const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
 
