@@ -15,8 +15,9 @@ export interface AdmissionLimits {
   /** Of these, so many are kept for renewals and deregistrations. */
   readonly reserved: number;
   /**
-   * While fewer than these are under way nobody is turned away for the pressure: it is then not clients who keep the loop busy but the
-   * member's own work, such as catching up after a start, and turning away the few who ask would relieve nothing.
+   * While fewer than these are under way, or were in this turn of the loop, nobody is turned away for the pressure: it is then not clients
+   * who keep the loop busy but the member's own work, such as catching up after a start, and turning away the few who ask would relieve
+   * nothing. Those of this turn count because a read is over within it, so that hundreds in a turn are never under way together.
    */
   readonly servedAnyway: number;
 }
@@ -53,6 +54,9 @@ export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #random: () => number;
   #underWay = 0;
+  /** Over within this turn of the loop. */
+  #overInTurn = 0;
+  #peak = 0;
 
   constructor(limits: AdmissionLimits, random: () => number) {
     this.#limits = limits;
@@ -63,18 +67,32 @@ export class Admission {
     return this.#underWay;
   }
 
+  /** The most that were under way since this was asked last; those that were over within a turn of the loop count until its end. */
+  takePeak(): number {
+    const peak = this.#peak;
+    this.#peak = this.#underWay;
+    return peak;
+  }
+
   /** Takes a place; null when the request must be turned away. */
   enter(loadClass: LoadClass, pressure: number): Leave | null {
     const { requestsMax, reserved, servedAnyway } = this.#limits;
     const places = loadClass === "vital" ? requestsMax : requestsMax - reserved;
     if (this.#underWay >= places) return null;
-    if (this.#underWay >= servedAnyway && this.#isShed(loadClass, pressure)) return null;
+    if (this.#underWay + this.#overInTurn >= servedAnyway && this.#isShed(loadClass, pressure)) return null;
     this.#underWay += 1;
+    this.#peak = Math.max(this.#peak, this.#underWay + this.#overInTurn);
     let isInside = true;
     return () => {
-      if (isInside) this.#underWay -= 1;
+      if (isInside) this.#leave();
       isInside = false;
     };
+  }
+
+  #leave(): void {
+    this.#underWay -= 1;
+    if (this.#overInTurn === 0) setImmediate(() => (this.#overInTurn = 0));
+    this.#overInTurn += 1;
   }
 
   #isShed(loadClass: LoadClass, pressure: number): boolean {

@@ -18,7 +18,7 @@ import express, { type NextFunction, type Request, type Response } from "express
 import { RollcallError } from "../lib/errors.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { ServerState } from "./api.ts";
-import { ClientGone } from "./body.ts";
+import { ClientGone, cutOffAfter } from "./body.ts";
 import { dispatch, servingApi, type PathParams } from "./dispatch.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { endpointsByPath } from "./endpoints.ts";
@@ -78,13 +78,6 @@ function begin({ server, requestMs }: AppOptions) {
 
 /** While the member stops: time to read the end of an answer, such as a presence's goaway, and no more. Milliseconds. */
 const lastWordsMs = 500;
-
-/** The answer has been sent, and the client still sends: it may finish, so that it sees the answer, but not forever. */
-function cutOffAfter(ms: number, request: Request): void {
-  const timer = setTimeout(() => request.socket.destroy(), ms);
-  timer.unref();
-  request.once("close", () => clearTimeout(timer));
-}
 
 /** RFC 9112, 3.2. */
 function checkHost(request: Request, _response: Response, next: NextFunction): void {

@@ -24,6 +24,13 @@ export interface BodyBounds {
 /** The client went away before its request was complete: there is nobody to answer. */
 export class ClientGone extends Error {}
 
+/** The answer has been sent, and the client still sends: it may finish, so that it sees the answer, but not forever. */
+export function cutOffAfter(ms: number, request: IncomingMessage): void {
+  const timer = setTimeout(() => request.socket.destroy(), ms);
+  timer.unref();
+  request.once("close", () => clearTimeout(timer));
+}
+
 /** Resolves with the parsed body, or with undefined when there is none. `withinMs`: how long it may take to arrive. */
 export async function readJsonBody(
   request: IncomingMessage,

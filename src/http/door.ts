@@ -7,6 +7,8 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import type { Metrics } from "../observability/metrics.ts";
 import type { Admission } from "./admission.ts";
 import type { ServerState } from "./api.ts";
+import type { Backpressure } from "./backpressure.ts";
+import { cutOffAfter } from "./body.ts";
 import { openExchange } from "./exchange.ts";
 import { loadClassOf } from "./load-class.ts";
 import type { LoadClass } from "./policy.ts";
@@ -25,24 +27,24 @@ const beforeOutcome = JSON.stringify({
   retryable,
 }).slice(0, -1);
 
-/** Those who are turned away come back spread over this time, or they would all come back together. Milliseconds. */
-const retryAfterMs = { min: 1_000, max: 4_000 } as const;
-
 interface DoorOptions {
   readonly server: ServerState;
   readonly admission: Admission;
   readonly pressure: Pressure;
+  readonly backpressure: Backpressure;
   readonly metrics: Metrics;
-  readonly random: () => number;
+  /** How long a body may take to arrive, milliseconds. */
+  readonly requestMs: number;
   readonly application: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 export function createDoor(
   options: DoorOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { admission, pressure, application } = options;
+  const { admission, pressure, backpressure, application } = options;
   return (request, response) => {
     const loadClass = loadClassOf(request.method ?? "", request.url ?? "");
+    if (loadClass === "vital") backpressure.vital(request.socket);
     const leave = admission.enter(loadClass, pressure.level);
     if (leave === null) return turnAway(options, loadClass, request, response);
     response.once("close", leave);
@@ -54,14 +56,14 @@ export function createDoor(
 }
 
 function turnAway(
-  { server, metrics, random }: DoorOptions,
+  { server, backpressure, metrics, requestMs }: DoorOptions,
   loadClass: LoadClass,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
   metrics.rejected(loadClass);
   const exchange = openExchange(request, response, () => {});
-  const waitMs = Math.floor(retryAfterMs.min + random() * (retryAfterMs.max - retryAfterMs.min));
+  const waitMs = backpressure.drawWaitMs();
   const outcome = exchange.isRead ? "none" : "not_applied";
   // What is put in is a number and two plain words, all ASCII: as many bytes as characters.
   const body = `${beforeOutcome},"outcome":"${outcome}","requestId":"${exchange.requestId}","retryAfterMs":${waitMs}}\n`;
@@ -73,6 +75,10 @@ function turnAway(
       ["Retry-After", String(Math.ceil(waitMs / 1000))],
     ]),
   );
+  response.once("close", () => {
+    backpressure.refused(request.socket, waitMs);
+    if (!request.complete) cutOffAfter(waitMs + requestMs, request);
+  });
   response.end(body);
 }
 

@@ -14,6 +14,7 @@ import { Admission, defaultAdmissionLimits, type AdmissionLimits } from "./admis
 import { Access } from "./access.ts";
 import { createApi, type ServerState } from "./api.ts";
 import { createApp } from "./app.ts";
+import { Backpressure, defaultBackpressureLimits, type BackpressureLimits } from "./backpressure.ts";
 import { createDoor } from "./door.ts";
 import { listenAtOnePort, listenersDefault } from "./listeners.ts";
 import { loadClasses } from "./policy.ts";
@@ -48,6 +49,7 @@ export interface HttpServerOptions {
   readonly presenceLimits?: Partial<PresenceSessionsLimits>;
   readonly admissionLimits?: AdmissionLimits;
   readonly pressureLimits?: PressureLimits;
+  readonly backpressureLimits?: BackpressureLimits;
   /** Open connections, watches included; further ones are closed at once. */
   readonly connectionsMax?: number;
   /** Null or absent: everybody may do everything. */
@@ -98,13 +100,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     isStopping: false,
   };
   const admission = new Admission(options.admissionLimits ?? defaultAdmissionLimits, random);
-  const pressure = new Pressure(options.pressureLimits ?? defaultPressureLimits, () => admission.underWay);
+  const pressure = new Pressure(options.pressureLimits ?? defaultPressureLimits, () => admission.takePeak());
+  const backpressure = new Backpressure(options.backpressureLimits ?? defaultBackpressureLimits, random);
   for (const loadClass of loadClasses) metrics.rejected(loadClass, 0);
   metrics.sampleServerWith(() => ({
     underWay: admission.underWay,
     pressure: pressure.level,
     loopDelayMs: pressure.delayMs,
     connections,
+    unread: backpressure.unread,
     presences: state.api?.presence.count ?? 0,
   }));
   const timeouts = { ...defaultHttpTimeouts, ...options.timeouts };
@@ -119,8 +123,17 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     connections += 1;
     socket.once("close", () => (connections -= 1));
   };
-  const application = createApp({ server: state, logger, requestMs: timeouts.requestMs });
-  const door = createDoor({ server: state, admission, pressure, metrics, random, application });
+  const { requestMs } = timeouts;
+  const application = createApp({ server: state, logger, requestMs });
+  const door = createDoor({
+    server: state,
+    admission,
+    pressure,
+    backpressure,
+    metrics,
+    requestMs,
+    application,
+  });
   const servers = Array.from({ length: listenersDefault }, () => {
     const server = newServer(timeouts);
     server.on("connection", count);
@@ -135,7 +148,6 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     setMember: (member) => {
       const watchLimits = { ...defaultWatchLimits, ...options.watchLimits };
       const presenceLimits = { ...defaultPresenceLimits, ...options.presenceLimits };
-      const { requestMs } = timeouts;
       const load = (): number => pressure.load;
       const limits = { watchLimits, presenceLimits, requestMs };
       state.api = createApi(member, { metrics, logger, random, load, ...limits });

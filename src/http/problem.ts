@@ -121,7 +121,7 @@ export const problemKinds: Readonly<Record<ErrorCode, ProblemKind>> = {
     title: "Too busy",
     retryable: true,
     meaning:
-      "The request was refused before any work was done on it. Retry after `Retry-After` seconds, or at another member.",
+      "The request was refused before any work was done on it. Retry after `Retry-After` seconds, or at another member; until then this member may not read what else comes on the connection.",
   },
   commit_timeout: {
     status: 504,

@@ -35,6 +35,7 @@ export interface ServerSample {
   readonly pressure: number;
   readonly loopDelayMs: number;
   readonly connections: number;
+  readonly unread: number;
   readonly presences: number;
 }
 
@@ -70,6 +71,10 @@ export class Metrics {
     "How late the event loop was lately by its own work.",
   );
   readonly #connections = this.#gauge("rollcall_http_connections", "Open connections of clients.");
+  readonly #connectionsUnread = this.#gauge(
+    "rollcall_http_connections_unread",
+    "Connections that are left unread for a while, because what came by them was turned away.",
+  );
   readonly #connectionsRefused = this.#counter(
     "rollcall_http_connections_refused_total",
     "Connections that were closed at once, because there were too many.",
@@ -270,6 +275,7 @@ export class Metrics {
     this.#pressure.set(sample.pressure);
     this.#loopDelay.set(sample.loopDelayMs / 1000);
     this.#connections.set(sample.connections);
+    this.#connectionsUnread.set(sample.unread);
     this.#presences.set(sample.presences);
   }
 

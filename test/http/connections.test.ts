@@ -1,24 +1,13 @@
 // What one connection asks, in which order, and whether anybody still waits for it.
 
-import { connect, type Socket } from "node:net";
 import { expect, test } from "vitest";
+import { dial, statusesIn } from "./dial.ts";
 import { serve, until } from "./harness.ts";
 
 const body = JSON.stringify({ host: "10.0.0.1", port: 80 });
 const path = "/v1/services/web/instances/a1";
 const head = (method: string, length = 0): string =>
   `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
-
-async function dial(port: number): Promise<{ readonly socket: Socket; readonly text: () => string }> {
-  const socket = connect(port, "127.0.0.1");
-  let received = "";
-  socket.on("data", (chunk: Buffer) => (received += chunk.toString()));
-  await new Promise<void>((resolve) => socket.once("connect", resolve));
-  return { socket, text: () => received };
-}
-
-const statuses = (text: string): string[] =>
-  [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1]!);
 
 test("pipelined requests are carried out in order when one of them changes something", async () => {
   const { member, port, get } = await serve();
@@ -31,8 +20,8 @@ test("pipelined requests are carried out in order when one of them changes somet
   const [put] = member.held;
   member.held = null;
   put!();
-  await until(() => statuses(text()).length === 3);
-  expect(statuses(text())).toEqual(["201", "200", "404"]);
+  await until(() => statusesIn(text()).length === 3);
+  expect(statusesIn(text())).toEqual(["201", "200", "404"]);
   socket.destroy();
 });
 
@@ -40,8 +29,8 @@ test("pipelined reads do not wait for each other's member", async () => {
   const { port } = await serve();
   const { socket, text } = await dial(port);
   socket.write(`${head("GET")}${head("GET")}${head("GET")}`);
-  await until(() => statuses(text()).length === 3);
-  expect(statuses(text())).toEqual(["404", "404", "404"]);
+  await until(() => statusesIn(text()).length === 3);
+  expect(statusesIn(text())).toEqual(["404", "404", "404"]);
   socket.destroy();
 });
 
@@ -52,9 +41,9 @@ test("a write whose client gave up while the process stood still is not carried 
   standStill(700);
   const { socket: other, text } = await dial(port);
   other.write(`${head("PUT", body.length)}${body}`);
-  await until(() => statuses(text()).length === 1);
+  await until(() => statusesIn(text()).length === 1);
   await get("/v1/services");
-  expect(statuses(text())).toEqual(["201"]);
+  expect(statusesIn(text())).toEqual(["201"]);
   expect(member.submitted).toHaveLength(1);
   other.destroy();
 });

@@ -153,9 +153,11 @@ function sendRaw(port: number, bytes: string): Promise<string> {
 }
 
 /** Calls until it gives something. Waits for the loop to turn between, not for time. */
-export async function until<T>(look: () => T | null | undefined | false | ""): Promise<T> {
+export async function until<T>(
+  look: () => T | null | undefined | false | "" | Promise<T | null | undefined | false | "">,
+): Promise<T> {
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found !== null && found !== undefined && found !== false && found !== "") return found;
     await new Promise((resolve) => setImmediate(resolve));
   }

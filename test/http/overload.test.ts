@@ -8,7 +8,9 @@ import { loadClasses, type LoadClass } from "../../src/http/policy.ts";
 import { nextLevel, pressureMax } from "../../src/http/pressure.ts";
 import { renewAfterMs } from "../../src/http/render.ts";
 import { seededRandom } from "../support/random.ts";
-import { open, serve } from "./harness.ts";
+import type { HttpServerOptions } from "../../src/http/http-server.ts";
+import { dial, statusesIn } from "./dial.ts";
+import { open, serve, until, type Reply, type Served } from "./harness.ts";
 
 test("the class that is found from the first line is the one that the endpoint's policy names", () => {
   for (const endpoint of endpoints) {
@@ -32,14 +34,30 @@ test.each([
   expect(loadClassOf(method, target)).toBe(expected);
 });
 
-test("a few are served under any pressure: it is not they who make it", () => {
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("a few are served under any pressure: it is not they who make it", async () => {
   const admission = new Admission({ requestsMax: 10, reserved: 1, servedAnyway: 2 }, seededRandom(1));
   const first = admission.enter("list", pressureMax);
   const second = admission.enter("registration", pressureMax);
   expect([first, second]).not.toContain(null);
   expect(admission.enter("read", pressureMax)).toBeNull();
   second?.();
+  await nextTurn();
   expect(admission.enter("read", pressureMax)).not.toBeNull();
+});
+
+test("those who were served in the same turn of the loop count as under way: reads are over before the next one is read", async () => {
+  const admission = new Admission({ requestsMax: 10, reserved: 1, servedAnyway: 2 }, seededRandom(1));
+  const pass = (): boolean => {
+    const leave = admission.enter("read", pressureMax);
+    leave?.();
+    return leave !== null;
+  };
+  expect([pass(), pass(), pass()]).toEqual([true, true, false]);
+  expect([admission.underWay, admission.takePeak(), admission.takePeak()]).toEqual([0, 2, 0]);
+  await nextTurn();
+  expect(pass()).toBe(true);
 });
 
 test("under pressure lists go first, then reads, then registrations; what is vital never", () => {
@@ -85,18 +103,28 @@ test("pressure rises while a measure is over its target, falls while all are bel
   expect(nextLevel(0, 50, 20)).toBe(nextLevel(0, 8, 0.25));
 });
 
-test("who is turned away learns it at once, in the form of every problem, and its body is not waited for", async () => {
-  // One request under way is over this target, so while it is held the pressure rises to its top.
-  const served = await serve({
-    admissionLimits: { ...defaultAdmissionLimits, servedAnyway: 0 },
-    pressureLimits: { loopDelayMs: 1_000, underWay: 0.1 },
-  });
-  const { get, port, ask, register, member } = served;
-  const read = async (): ReturnType<typeof get> => get("/v1/services/web/instances");
+/** Holds one write, which alone is over the target of `turningAway`: everybody else who may be is turned away. Gives how to let go of it. */
+async function pressUp({ member, register, get }: Served): Promise<() => Promise<Reply>> {
   member.held = [];
   const held = register("held");
   const top = `rollcall_http_pressure{member="n1"} ${pressureMax}`;
   for (let text = ""; !text.includes(top);) ({ text } = await get("/metrics"));
+  return () => {
+    member.release();
+    return held;
+  };
+}
+
+const turningAway: Partial<HttpServerOptions> = {
+  admissionLimits: { ...defaultAdmissionLimits, servedAnyway: 0 },
+  pressureLimits: { loopDelayMs: 1_000, underWay: 0.1 },
+};
+
+test("who is turned away learns it at once, in the form of every problem, and its body is not waited for", async () => {
+  const served = await serve(turningAway);
+  const { get, port, ask, register } = served;
+  const read = async (): ReturnType<typeof get> => get("/v1/services/web/instances");
+  const letGo = await pressUp(served);
   const { status, json, headers } = await register("a");
   expect([status, json.code, json.outcome, json.retryable]).toEqual([503, "overloaded", "not_applied", true]);
   expect(Number(headers["retry-after"])).toBeGreaterThanOrEqual(1);
@@ -110,8 +138,7 @@ test("who is turned away learns it at once, in the form of every problem, and it
     headers: { "Content-Type": "application/json", "Content-Length": "1000", Connection: "close" },
   }).catch((error: unknown) => error);
   expect(unfinished).toMatchObject({ statusCode: 503 });
-  member.release();
-  expect((await held).status).toBe(201);
+  expect((await letGo()).status).toBe(201);
   // Renewals, deregistrations and probes get through.
   expect((await ask("POST", "/v1/services/web/instances/zzz/renew")).json.code).toBe("not_registered");
   expect((await ask("DELETE", "/v1/services/web/instances/zzz")).json.code).toBe("not_registered");
@@ -126,4 +153,93 @@ test("under load renewals are asked for less often, and never so late that a sec
   expect([pace(0, 0), pace(0, 1), pace(0.5, 0), pace(1, 0), pace(1, 1)]).toEqual([
     10_000, 8_000, 12_499, 15_000, 12_000,
   ]);
+});
+
+const path = "/v1/services/web/instances/a1";
+const read = "GET /v1/services/web/instances HTTP/1.1\r\nHost: x\r\n\r\n";
+const probe = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+const registration = (sent: string, length = sent.length): string =>
+  `PUT ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${sent}`;
+const hourMs = 3_600_000;
+const longAway = { retryAfterMsMin: hourMs, retryAfterMsMax: hourMs, vitalMs: hourMs };
+const shortlyAway = { retryAfterMsMin: 20, retryAfterMsMax: 20, vitalMs: 0 };
+
+/** What was sent before on another connection has been read by now, if it is read at all. */
+async function othersAreServed({ get }: Served): Promise<string> {
+  for (let i = 0; i < 5; i += 1) expect((await get("/livez")).status).toBe(200);
+  const { text } = await get("/metrics");
+  return /rollcall_http_connections_unread\S* (\d+)/.exec(text)?.[1] ?? "";
+}
+
+test.each([
+  ["read", read],
+  ["registration", registration('{"host":"h","port":1}')],
+  ["registration without the end of its body", registration("{", 1000)],
+])("a connection is left unread for as long as its client was told to wait: after a %s", async (_, asked) => {
+  const served = await serve({ ...turningAway, backpressureLimits: longAway });
+  const letGo = await pressUp(served);
+  const { socket, text } = await dial(served.port);
+  socket.write(asked);
+  await until(() => statusesIn(text()).length === 1);
+  await until(async () => (await othersAreServed(served)) === "1");
+  socket.write(probe);
+  await othersAreServed(served);
+  expect(statusesIn(text())).toEqual(["503"]);
+  expect(Number(/Retry-After: (\d+)/.exec(text())?.[1]) * 1000).toBe(hourMs);
+  socket.destroy();
+  await letGo();
+});
+
+test("afterwards it is read again, and what was sent meanwhile is answered", async () => {
+  const served = await serve({ ...turningAway, backpressureLimits: shortlyAway });
+  const letGo = await pressUp(served);
+  const { socket, text } = await dial(served.port);
+  for (let sent = 1; sent <= 20; sent += 1) {
+    socket.write(read);
+    await until(() => statusesIn(text()).length === sent);
+  }
+  socket.write(probe);
+  await until(() => statusesIn(text()).length === 21);
+  expect(statusesIn(text()).at(-1)).toBe("200");
+  socket.destroy();
+  await letGo();
+});
+
+test("a connection that something vital came by is always read, until nothing vital has come for long", async () => {
+  for (const [vitalMs, expected] of [
+    [hourMs, ["200", "503", "200"]],
+    [0, ["200", "503"]],
+  ] as const) {
+    const served = await serve({ ...turningAway, backpressureLimits: { ...longAway, vitalMs } });
+    const letGo = await pressUp(served);
+    const { socket, text } = await dial(served.port);
+    socket.write(probe);
+    await until(() => statusesIn(text()).length === 1);
+    socket.write(read);
+    await until(() => statusesIn(text()).length === 2);
+    await othersAreServed(served);
+    socket.write(probe);
+    await othersAreServed(served);
+    await until(() => statusesIn(text()).length >= expected.length);
+    expect(statusesIn(text())).toEqual(expected);
+    socket.destroy();
+    await letGo();
+  }
+});
+
+test("a body that nobody wants may be finished, and is cut off when it is not", async () => {
+  const timeouts = { requestMs: 200 };
+  const served = await serve({ ...turningAway, timeouts, backpressureLimits: shortlyAway });
+  const letGo = await pressUp(served);
+  const [unfinished, finished] = [await dial(served.port), await dial(served.port)];
+  const closed = new Promise((resolve) => unfinished.socket.once("close", resolve));
+  for (const { socket } of [unfinished, finished]) socket.write(registration("{", 2));
+  await until(() => statusesIn(finished.text()).length === 1);
+  finished.socket.write("}");
+  await closed;
+  finished.socket.write(probe);
+  await until(() => statusesIn(finished.text()).length === 2);
+  expect(statusesIn(finished.text())).toEqual(["503", "200"]);
+  finished.socket.destroy();
+  await letGo();
 });
