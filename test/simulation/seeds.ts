@@ -90,4 +90,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     eventsMax: 40_000,
     cause: "the election checker judged a candidate when its held messages left, and not when it campaigned",
   },
+  {
+    seed: 438000002,
+    eventsMax: 40_000,
+    cause:
+      "the election checker took a new leader's entries, met and lost in the turn of the vote, for what the voter held before",
+  },
 ];

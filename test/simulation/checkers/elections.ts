@@ -44,13 +44,15 @@ export class Elections {
 
   /**
    * A member gives its vote. Judged at once, and not when its reply leaves: that waits for the disk, and meanwhile another leader of this
-   * term may have brought entries that the candidate lacks. So it may have within the same turn; then a leader is known.
+   * term may have brought entries that the candidate lacks. So it may have within the same turn: then a leader is known, or was, and the
+   * log ends with an entry of this very term.
    */
   votes(voter: SimMember, candidate: NodeId, term: Term): void {
     const node = voter.core?.view.node;
     const last = this.#lasts.get(`${candidate} ${term}`);
     if (node === undefined || last === undefined || node.term !== term || node.leader !== null) return;
     const own = node.log.last;
+    if (own.term === term) return;
     if (last.term > own.term || (last.term === own.term && last.index >= own.index)) return;
     this.#violate(
       "election restriction",
