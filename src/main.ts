@@ -24,6 +24,7 @@ import { JoinClient } from "./replica/join-client.ts";
 import { LogEvents } from "./replica/log-events.ts";
 import { sampleOf } from "./replica/member-sample.ts";
 import { every, nodeClock, nodeScheduler } from "./replica/node-runtime.ts";
+import { OwnAddresses } from "./replica/own-addresses.ts";
 import { PromisedMember } from "./replica/promised-member.ts";
 import { Replica } from "./replica/replica.ts";
 import { defaultReplicaSettings, type ReplicaSettings } from "./replica/settings.ts";
@@ -255,9 +256,18 @@ class MemberLife implements RunningMember {
     http.setMember(new PromisedMember(replica, (peer) => this.#identify(peer)));
     network.start(clusterId, replica);
     replica.start();
+    const addresses = new OwnAddresses({
+      self: { id: config.id, incarnation, ...this.urls },
+      membership: () => replica.status.membership,
+      leader: () => replica.leader(),
+      change: (change, timeoutMs, end) => replica.changeMembership(change, timeoutMs, end),
+      after: (ms, task) => nodeScheduler.after(ms, task),
+      announced: () => logger.info({ ...this.urls }, "the cluster knows where this member is reached now"),
+    });
     let isStarting = !isNew;
     this.#stopTicks = every(config.tickMs, () => {
       replica.tick();
+      addresses.tick();
       if (!isStarting || replica.isStarting) return;
       isStarting = false;
       if (replica.registry.instanceCount <= givenBackInstancesMax) giveBackMemory();

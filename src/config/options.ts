@@ -36,7 +36,7 @@ export const options = {
     help: "Where the other members are answered. Keep it away from clients: whoever can speak here, and knows the peer secret if there is one, is trusted.",
   }),
   advertise: optionalUrl(
-    "The URL at which clients reach this member, as other members and tools are told. Without it: the host of --listen (where that is 0.0.0.0, the host of this member's peer URL), with the port of --listen.",
+    "The URL at which clients reach this member, as other members and tools are told. Without it: the host of --listen (where that is 0.0.0.0, the host of this member's peer URL), with the port of --listen. A member that is started with another one tells the cluster.",
   ),
   peerAdvertise: optionalUrl(
     "The URL at which the other members reach this one. Without it: this member's own entry in --members, else --peer-listen.",

@@ -73,11 +73,19 @@ export type Input =
 
 /**
  * One change at a time. A change of voters becomes a joint membership and then, by itself, the plain one that it leads to; a change of
- * learners is one plain entry.
+ * learners, or of a member's addresses, is one plain entry.
  */
 export type MembershipChange =
   | {
       readonly kind: "addLearner";
+      readonly id: NodeId;
+      readonly incarnation: string;
+      readonly peerUrl: string;
+      readonly clientUrl: string;
+    }
+  | {
+      /** The member of this incarnation is reached elsewhere from now on. */
+      readonly kind: "readdress";
       readonly id: NodeId;
       readonly incarnation: string;
       readonly peerUrl: string;

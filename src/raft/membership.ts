@@ -2,7 +2,7 @@
  * Who belongs to the cluster, and how that may change.
  *
  * A change of voters goes through a joint membership, in which the old and the new voters must both agree, so that at no moment can
- * two disjoint majorities decide (paper §6, thesis §4.3). A change of learners decides nothing and takes one step.
+ * two disjoint majorities decide (paper §6, thesis §4.3). A change of learners or addresses decides nothing and takes one step.
  */
 
 import type { MembershipChange } from "./io.ts";
@@ -38,6 +38,8 @@ export function changed(membership: Membership, change: MembershipChange): Membe
   switch (change.kind) {
     case "addLearner":
       return withLearner(membership, change);
+    case "readdress":
+      return withAddresses(membership, change);
     case "promote":
       return withPromoted(membership, change.id);
     case "remove":
@@ -61,6 +63,21 @@ function withLearner(
     members: [...membership.members, { id, incarnation, peerUrl, clientUrl }].toSorted((a, b) =>
       compareIds(a.id, b.id),
     ),
+  };
+}
+
+/** The voters stay who they are, so every majority before and after has a member in common, and one step will do. */
+function withAddresses(
+  membership: Membership,
+  { id, incarnation, peerUrl, clientUrl }: MembershipChange & { kind: "readdress" },
+): Membership | null {
+  const present = memberOf(membership, id);
+  if (present?.incarnation !== incarnation) return null;
+  if (present.peerUrl === peerUrl && present.clientUrl === clientUrl) return null;
+  const moved = { id, incarnation, peerUrl, clientUrl };
+  return {
+    ...membership,
+    members: membership.members.map((member) => (member === present ? moved : member)),
   };
 }
 

@@ -107,7 +107,7 @@ function readChange(fields: Fields): MembershipChange {
   const kind = fields.text("kind");
   const id = fields.text("id");
   if (kind === "promote" || kind === "remove") return { kind, id };
-  if (kind !== "addLearner")
+  if (kind !== "addLearner" && kind !== "readdress")
     throw new PeerProtocolError(`a change of kind ${JSON.stringify(kind)} is unknown here`);
   return {
     kind,

@@ -2,7 +2,9 @@ import { rmSync, watch } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { TestCluster } from "../support/cluster.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { listAt, register, registerAll } from "../support/registrations.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 test("after kill -9 of all members at once, everything acknowledged is there, and leases go on", async () => {
   const cluster = await TestCluster.start();
@@ -66,6 +68,32 @@ test("SIGTERM while a member still opens its data folder ends it with status 0, 
   }
 });
 
+test("a member that comes back elsewhere tells the cluster where it is reached, once", async () => {
+  const cluster = await TestCluster.start();
+  const moved = cluster.member(await cluster.leader());
+  await moved.kill();
+  const [clientPort = 0, peerPort = 0] = await freePorts(2);
+  const urls = { clientUrl: `http://127.0.0.1:${clientPort}`, peerUrl: `http://127.0.0.1:${peerPort}` };
+  moved.settings = { ...moved.settings, clientUrl: urls.clientUrl, peerPort };
+  moved.start({ "peer-advertise": urls.peerUrl });
+  for (const member of cluster.members)
+    await waitFor(
+      async () => shows((await cluster.request(member, "GET", "/v1/cluster")).body, moved.id, urls),
+      {
+        what: `${member.id} shows where ${moved.id} is reached`,
+        withinMs: 15_000,
+      },
+    );
+  await cluster.ready();
+  await register(cluster, { service: "web", id: "a1" });
+
+  await moved.kill();
+  moved.start();
+  await cluster.ready();
+  await cluster.sameState();
+  expect(moved.log.match(/knows where this member is reached/g)).toHaveLength(1);
+});
+
 test("a member that was away catches up", async () => {
   const cluster = await TestCluster.start();
   const leader = await cluster.leader();
@@ -118,4 +146,22 @@ function created(folder: string, name: string): Promise<void> {
       resolve();
     });
   });
+}
+
+interface Row {
+  readonly id: string;
+  readonly clientUrl: string;
+  readonly peerUrl: string;
+  readonly voter: boolean;
+}
+
+function shows(body: unknown, id: string, urls: Pick<Row, "clientUrl" | "peerUrl">): boolean {
+  const { members } = body as { readonly members: readonly Row[] };
+  const row = members.find((member) => member.id === id);
+  return (
+    members.length === 3 &&
+    row?.voter === true &&
+    row.clientUrl === urls.clientUrl &&
+    row.peerUrl === urls.peerUrl
+  );
 }

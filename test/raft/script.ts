@@ -11,7 +11,7 @@
  *     repeat [filter]              the same, and copies stay in flight
  *     drop [filter]                they are lost
  *     settle                       stores and delivers until nothing moves; tells only what members say about it
- *     propose n1 text, read n1, transfer n1 [n2], change n1 addLearner|promote|remove n4
+ *     propose n1 text, read n1, transfer n1 [n2], change n1 addLearner|readdress|promote|remove n4
  *     crash n1 [writes], restart n1, forget n1 entries
  *     stream-lost n1 n2, unreachable n1 n2, storage-failed n1
  *     checkpoint n1 [retain], install n1
@@ -226,6 +226,14 @@ function changeOf([kind, id = ""]: readonly string[]): MembershipChange {
       clientUrl: member?.clientUrl ?? "",
     };
   }
+  if (kind === "readdress")
+    return {
+      kind,
+      id,
+      incarnation: incarnationOf(id),
+      peerUrl: `http://moved-${id}:7401`,
+      clientUrl: `http://moved-${id}:7400`,
+    };
   if (kind === "promote" || kind === "remove") return { kind, id };
   throw new Error(`no change "${kind}"`);
 }

@@ -25,6 +25,11 @@ const requests: readonly PeerRequest[] = [
     budgetMs: 0,
     change: { kind: "addLearner", id: "n4", incarnation: "f00", peerUrl: "http://p", clientUrl: "http://c" },
   },
+  {
+    kind: "changeMembership",
+    budgetMs: 1,
+    change: { kind: "readdress", id: "n4", incarnation: "f00", peerUrl: "http://p", clientUrl: "http://c" },
+  },
   { kind: "changeMembership", budgetMs: 1, change: { kind: "promote", id: "n4" } },
   { kind: "changeMembership", budgetMs: 1, change: { kind: "remove", id: "n4" } },
   { kind: "transfer", to: "n2" },

@@ -1,0 +1,60 @@
+/**
+ * Keeps what the membership says of this member's addresses true: a member that comes back elsewhere proposes it, as often as it takes.
+ *
+ * Each member speaks for itself alone, and only as the incarnation that the membership names: one that was replaced, or is none, says nothing.
+ */
+
+import type { RollcallError } from "../lib/errors.ts";
+import type { MembershipChange } from "../raft/io.ts";
+import { memberOf } from "../raft/membership.ts";
+import type { Membership, NodeId } from "../raft/types.ts";
+
+export interface OwnAddressesOptions {
+  readonly self: {
+    readonly id: NodeId;
+    readonly incarnation: string;
+    readonly peerUrl: string;
+    readonly clientUrl: string;
+  };
+  /** As it is committed, or on its way. */
+  readonly membership: () => Membership;
+  readonly leader: () => NodeId | null;
+  readonly change: (
+    change: MembershipChange,
+    timeoutMs: number,
+    end: (error: RollcallError | null) => void,
+  ) => void;
+  readonly after: (ms: number, task: () => void) => void;
+  readonly announced: () => void;
+}
+
+/** Between two tries. A second one is needed when there is no leader yet, or another change is under way. */
+const retryMs = 1_000;
+const changeTimeoutMs = 5_000;
+
+export class OwnAddresses {
+  readonly #options: OwnAddressesOptions;
+  #isWaiting = false;
+
+  constructor(options: OwnAddressesOptions) {
+    this.#options = options;
+  }
+
+  /** Proposes the addresses if they are not what the membership says. Once a tick; most find nothing to do. */
+  tick(): void {
+    const { self, membership, leader, change, after, announced } = this.#options;
+    if (this.#isWaiting || leader() === null || !this.#hasMoved(membership())) return;
+    this.#isWaiting = true;
+    change({ kind: "readdress", ...self }, changeTimeoutMs, (error) => {
+      if (error === null) announced();
+      after(retryMs, () => (this.#isWaiting = false));
+    });
+  }
+
+  #hasMoved(membership: Membership): boolean {
+    const { id, incarnation, peerUrl, clientUrl } = this.#options.self;
+    const listed = memberOf(membership, id);
+    if (listed?.incarnation !== incarnation) return false;
+    return listed.peerUrl !== peerUrl || listed.clientUrl !== clientUrl;
+  }
+}
