@@ -10,7 +10,7 @@ import type { Membership } from "../raft/types.ts";
 import type { Clock, LogStore, Recovered, Scheduler, StateStore, StorageFailure } from "../replica/ports.ts";
 import type { Disk, DiskDone } from "./disk.ts";
 import { type FloorReading, readFloor } from "./floor.ts";
-import { type Identity, readIdentity, writeIdentity } from "./identity.ts";
+import { type Identity, type IdentityReading, readIdentity, writeIdentity } from "./identity.ts";
 import { emptyBase } from "./log-base.ts";
 import { findOwner, type Ownership } from "./owner.ts";
 import { decideRecovery, type Recovery } from "./recovery.ts";
@@ -66,6 +66,38 @@ export interface MemberStores {
 export type OpenStorageDone = (error: unknown, storage: Storage | null) => void;
 
 export function openStorage(environment: StorageEnvironment, done: OpenStorageDone): void {
+  let reading: (() => LogReading) | null = null;
+  const readOnce = (): LogReading => (reading ??= attempt(() => readLog(environment.disk)))();
+  openWith(environment, readOnce, done);
+  // The log is read while the state image is being opened.
+  reading ??= attempt(() => readLog(environment.disk));
+}
+
+/** Does it now; the result, or what was thrown, is there whenever it is asked for. */
+function attempt<Result>(work: () => Result): () => Result {
+  try {
+    const result = work();
+    return () => result;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
+interface LogReading {
+  readonly identity: IdentityReading;
+  readonly floor: FloorReading;
+  readonly scan: WalScan;
+}
+
+function readLog(disk: Disk): LogReading {
+  const identity = readIdentity(disk);
+  const floor = readFloor(disk);
+  return { identity, floor, scan: scanWal(disk, floor.floor?.group ?? 0) };
+}
+
+function openWith(environment: StorageEnvironment, logOf: () => LogReading, done: OpenStorageDone): void {
   findImage(environment.stores, (error, search) => {
     if (search === null) return done(error, null);
     const end: OpenStorageDone = (endError, storage) => {
@@ -74,7 +106,7 @@ export function openStorage(environment: StorageEnvironment, done: OpenStorageDo
       else done(endError, storage);
     };
     try {
-      readAndOpen(environment, search, end);
+      readAndOpen(environment, logOf(), search, end);
     } catch (thrown) {
       end(unreadable(thrown), null);
     }
@@ -100,11 +132,13 @@ interface Reading {
   readonly isFounding: boolean;
 }
 
-function readAndOpen(environment: StorageEnvironment, search: ImageSearch, done: OpenStorageDone): void {
+function readAndOpen(
+  environment: StorageEnvironment,
+  { identity, floor, scan }: LogReading,
+  search: ImageSearch,
+  done: OpenStorageDone,
+): void {
   const { disk, memberId, newIncarnation, stores } = environment;
-  const identity = readIdentity(disk);
-  const floor = readFloor(disk);
-  const scan = scanWal(disk, floor.floor?.group ?? 0);
   const ownership = findOwner({
     memberId,
     identity,

@@ -6,7 +6,7 @@ import { decodeMeta, type ImageMeta, metaKey } from "./image-meta.ts";
 import { noTotals, plus, type Totals, verifiedSum } from "./record-codec.ts";
 import { RecordPages } from "./record-pages.ts";
 import { RecordSums } from "./record-sums.ts";
-import type { RecordView, StoredRecord } from "./record-store.ts";
+import type { ReadRecordsDone, RecordView, StoredRecord } from "./record-store.ts";
 
 const readBytes = 1024 * 1024;
 
@@ -26,22 +26,34 @@ export type ImageReading =
 /** Throws (in the callback's turn) nothing: `refused` carries a StorageRefusal where one is due. */
 export type ReadImageDone = (reading: ImageReading | null, refusal: unknown) => void;
 
-/** Reads everything in the view, and leaves it open. */
+/** Reads everything in the view, and leaves it open. Each page is read while the one before it is verified. */
 export function readImage(view: RecordView, done: ReadImageDone): void {
   const reader = new Reader();
-  const next = (after: string): void => {
-    view.read(after, readBytes, (failure, records) => {
-      let ended: ImageReading | null;
-      try {
-        ended = reader.take(failure, records);
-      } catch (error) {
-        return done(null, error);
-      }
-      if (ended !== null) done(ended, null);
-      else next(records.at(-1)?.[0] ?? after);
-    });
+  let end: (() => void) | null = null;
+  const take: ReadRecordsDone = (failure, records) => {
+    if (end !== null) return end();
+    const last = failure === null ? records.at(-1) : undefined;
+    if (last !== undefined) view.read(last[0], readBytes, take);
+    end = endOf(reader, failure, records, done);
+    // Otherwise when nothing is being read any more.
+    if (last === undefined) end?.();
   };
-  next("");
+  view.read("", readBytes, take);
+}
+
+/** Null to go on. */
+function endOf(
+  reader: Reader,
+  failure: StorageFailure | null,
+  records: readonly StoredRecord[],
+  done: ReadImageDone,
+): (() => void) | null {
+  try {
+    const reading = reader.take(failure, records);
+    return reading === null ? null : () => done(reading, null);
+  } catch (error) {
+    return () => done(null, error);
+  }
 }
 
 class Reader {
@@ -58,6 +70,7 @@ class Reader {
     const isFirstPage = this.#meta === null;
     if (isFirstPage && first !== undefined) {
       this.#meta = first[0] === metaKey ? decodeMeta(first[1]) : null;
+      this.#sums.reserve(this.#meta?.totals.count ?? 0);
       if (this.#meta === null)
         return { kind: "damaged", why: "the record that says what the image stands for is damaged" };
     }
@@ -91,5 +104,5 @@ class Reader {
 export function imageOf(loaded: LoadedImage | null): StateImage {
   if (loaded === null) return { base: emptyBase, records: [], packedRecords: [] };
   const { meta, records } = loaded;
-  return { base: meta.base, records, packedRecords: { [Symbol.iterator]: () => records.packed() } };
+  return { base: meta.base, records, packedRecords: records.packed() };
 }

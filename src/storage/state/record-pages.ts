@@ -34,23 +34,23 @@ export class RecordPages implements Iterable<StateRecord> {
     this.#pages.push({ keys: records.map(([key]) => key), bytes, ends });
   }
 
-  *[Symbol.iterator](): Generator<StateRecord> {
-    for (const { key, bytes, start, end } of this.#places())
-      yield [key, decodeValue(bytes.subarray(start, end))];
+  [Symbol.iterator](): Iterator<StateRecord> {
+    return this.#walk((bytes, start, end) => decodeValue(bytes.subarray(start, end)));
   }
 
   /** The same records, each value as fields that are read from its bytes. */
-  *packed(): Generator<StateRecord> {
-    for (const { key, bytes, start, end } of this.#places())
-      yield [key, packedFields(bytes, key, start + valueHeaderBytes, end)];
+  packed(): Iterable<StateRecord> {
+    return this.#walk((bytes, start, end, key) => packedFields(bytes, key, start + valueHeaderBytes, end));
   }
 
-  *#places(): Generator<{ key: string; bytes: Buffer; start: number; end: number }> {
+  *#walk(
+    valueOf: (bytes: Buffer, start: number, end: number, key: string) => unknown,
+  ): Generator<StateRecord> {
     for (const { keys, bytes, ends } of this.#pages) {
       let start = 0;
-      for (const [i, key] of keys.entries()) {
-        const end = ends[i] ?? start;
-        yield { key, bytes, start, end };
+      for (let i = 0; i < keys.length; i += 1) {
+        const [key, end] = [keys[i] ?? "", ends[i] ?? start];
+        yield [key, valueOf(bytes, start, end, key)];
         start = end;
       }
     }

@@ -15,14 +15,12 @@ export interface RecordBatch {
   readonly deletes: readonly string[];
 }
 
+export type ReadRecordsDone = (failure: StorageFailure | null, records: readonly StoredRecord[]) => void;
+
 /** A view that later writes do not change. */
 export interface RecordView {
   /** The records whose keys follow `after` in the order of their UTF-8 bytes, about `bytesMax` of them; none at the end. */
-  read(
-    after: string,
-    bytesMax: number,
-    done: (failure: StorageFailure | null, records: readonly StoredRecord[]) => void,
-  ): void;
+  read(after: string, bytesMax: number, done: ReadRecordsDone): void;
   close(): void;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The checksum of each record by its key: what the running sum loses when the record changes.
  *
- * There are as many as records, so that they stand in flat arrays under 64 bits of the key's hash, in place of a map under the keys: 12
+ * There are as many as records, so that they stand in a flat array under 64 bits of the key's hash, in place of a map under the keys: 12
  * bytes a place. Two keys with the same 64 bits (for n records a chance of n²/2^65, so 1 in 370,000 for ten million) would end in an image
  * whose sum does not agree, which is made again like any other damaged one, out of what the other members have.
  *
@@ -14,20 +14,23 @@ import { randomBytes } from "node:crypto";
 import { fingerprint, type Fingerprint } from "../../registry/hash.ts";
 
 const placesMin = 1024;
+
+/** What a place has in the words of the array, from its start on. */
+const low = 0;
+const high = 1;
+const sumOf = 2;
+const wordsPerPlace = 3;
+
+/** In the places of hashes that nobody has: `high` is 0 where nothing is, and `low` tells a record that is gone from none. */
 const free = 0;
-const taken = 1;
-/** A record that is gone: a search goes on over it. */
-const left = 2;
+const left = 1;
 
 const saltBytes = 16;
 
 export class RecordSums {
   readonly #salt = randomBytes(saltBytes).toString("latin1");
   #places = placesMin;
-  #low = new Int32Array(placesMin);
-  #high = new Int32Array(placesMin);
-  #sums = new Int32Array(placesMin);
-  #states = new Uint8Array(placesMin);
+  #words = new Int32Array(placesMin * wordsPerPlace);
   #count = 0;
   /** Places that are not free. */
   #used = 0;
@@ -36,74 +39,75 @@ export class RecordSums {
     return this.#count;
   }
 
+  /** Makes room for so many. */
+  reserve(count: number): void {
+    let places = this.#places;
+    while (places * 3 < count * 4) places *= 2;
+    if (places > this.#places) this.#rebuild(places);
+  }
+
   /** As a signed 32-bit integer; null for a key without a record. */
   get(key: string): number | null {
-    const { low, high } = this.#hash(key);
-    const place = this.#find(low, high);
-    return this.#states[place] === taken ? (this.#sums[place] ?? 0) : null;
+    const hash = this.#hash(key);
+    const at = this.#find(hash);
+    return this.#words[at + high] === 0 ? null : (this.#words[at + sumOf] ?? 0);
   }
 
   set(key: string, sum: number): void {
     // At most three quarters full, so that a search ends soon.
-    if (this.#used * 4 >= this.#places * 3) this.#rebuild();
-    const { low, high } = this.#hash(key);
-    this.#put(low, high, sum);
+    if (this.#used * 4 >= this.#places * 3)
+      this.#rebuild(this.#count * 2 >= this.#places ? this.#places * 2 : this.#places);
+    this.#put(this.#hash(key), sum);
   }
 
   delete(key: string): void {
-    const { low, high } = this.#hash(key);
-    const place = this.#find(low, high);
-    if (this.#states[place] !== taken) return;
-    this.#states[place] = left;
+    const at = this.#find(this.#hash(key));
+    if (this.#words[at + high] === 0) return;
+    this.#words[at + low] = left;
+    this.#words[at + high] = 0;
     this.#count -= 1;
   }
 
   #hash(key: string): Fingerprint {
-    return fingerprint(this.#salt, key);
+    const hash = fingerprint(this.#salt, key);
+    return hash.high === 0 ? { low: hash.low, high: 1 } : hash;
   }
 
-  /** Where the key stands, or the free place where it would. */
-  #find(low: number, high: number): number {
-    let place = low & (this.#places - 1);
-    while (this.#states[place] !== free && !this.#isAt(place, low, high))
-      place = (place + 1) & (this.#places - 1);
-    return place;
+  /** Where the key stands, or the free place where it would: the number of its first word. */
+  #find(hash: Fingerprint): number {
+    const words = this.#words;
+    const end = words.length;
+    let at = (hash.low & (this.#places - 1)) * wordsPerPlace;
+    for (;;) {
+      const present = words[at + high];
+      if (present === hash.high && words[at + low] === hash.low) return at;
+      if (present === 0 && words[at + low] === free) return at;
+      at += wordsPerPlace;
+      if (at === end) at = 0;
+    }
   }
 
-  #isAt(place: number, low: number, high: number): boolean {
-    return this.#states[place] === taken && this.#low[place] === low && this.#high[place] === high;
-  }
-
-  #put(low: number, high: number, sum: number): void {
-    const place = this.#find(low, high);
-    if (this.#states[place] === free) {
+  #put(hash: Fingerprint, sum: number): void {
+    const at = this.#find(hash);
+    if (this.#words[at + high] === 0) {
       this.#used += 1;
       this.#count += 1;
     }
-    this.#states[place] = taken;
-    this.#low[place] = low;
-    this.#high[place] = high;
-    this.#sums[place] = sum;
+    this.#words[at + low] = hash.low;
+    this.#words[at + high] = hash.high;
+    this.#words[at + sumOf] = sum;
   }
 
   /** Larger where it has to be, and without the places that were left. */
-  #rebuild(): void {
-    const { places, low, high, sums, states } = {
-      places: this.#places,
-      low: this.#low,
-      high: this.#high,
-      sums: this.#sums,
-      states: this.#states,
-    };
-    this.#places = this.#count * 2 >= places ? places * 2 : places;
-    this.#low = new Int32Array(this.#places);
-    this.#high = new Int32Array(this.#places);
-    this.#sums = new Int32Array(this.#places);
-    this.#states = new Uint8Array(this.#places);
+  #rebuild(places: number): void {
+    const before = this.#words;
+    this.#places = places;
+    this.#words = new Int32Array(places * wordsPerPlace);
     this.#count = 0;
     this.#used = 0;
-    for (let place = 0; place < places; place += 1) {
-      if (states[place] === taken) this.#put(low[place] ?? 0, high[place] ?? 0, sums[place] ?? 0);
+    for (let at = 0; at < before.length; at += wordsPerPlace) {
+      const hash = { low: before[at + low] ?? 0, high: before[at + high] ?? 0 };
+      if (hash.high !== 0) this.#put(hash, before[at + sumOf] ?? 0);
     }
   }
 }
