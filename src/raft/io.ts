@@ -56,8 +56,13 @@ export type Input =
   | { readonly kind: "stored"; readonly nowMs: number; readonly seq: number }
   /** The state machine holds everything up to `index`. */
   | { readonly kind: "applied"; readonly index: Index }
-  /** The state image durably holds everything up to `index`: the log before it may go, as far as `retain` and slow followers allow. */
-  | { readonly kind: "compact"; readonly index: Index; readonly retainEntries: number }
+  /** The state image durably holds everything up to `index`: the log before it may go, as far as what is retained allows. */
+  | {
+      readonly kind: "compact";
+      readonly index: Index;
+      readonly retainEntries: number;
+      readonly retainBytes: number;
+    }
   /** A snapshot was received and durably installed; the log continues after it. */
   | { readonly kind: "snapshotInstalled"; readonly nowMs: number; readonly meta: SnapshotMeta }
   /** Follower: the snapshot `id` could not be fetched or installed; an offer of it counts again. */

@@ -153,6 +153,17 @@ export class RaftLog {
     return this.#entries.slice(start, end);
   }
 
+  /** The lowest index after which the entries up to `index` come to no more than `bytesMax`. */
+  indexBefore(index: Index, bytesMax: number): Index {
+    let [before, bytes] = [index, 0];
+    for (let entry = this.entryAt(before); entry !== undefined; entry = this.entryAt(before)) {
+      bytes += entryBytes(entry);
+      if (bytes > bytesMax) break;
+      before -= 1;
+    }
+    return before;
+  }
+
   /** The entries after `after` up to and including `upTo`. */
   between(after: Index, upTo: Index): Entry[] {
     return this.#entries.slice(after + 1 - this.firstIndex, upTo + 1 - this.firstIndex);

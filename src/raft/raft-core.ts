@@ -144,14 +144,14 @@ export class RaftCore implements Transitions {
 
   /**
    * Keeps `retainEntries` before the image for followers that lag a little; and for an active follower that lags more, up to four times
-   * as many, since an image would cost it and us much more.
+   * as many, since an image would cost it and us much more. All of it only as far as it fits into `retainBytes`, because it is kept in memory.
    */
-  #compact({ index, retainEntries }: InputOf<"compact">): void {
+  #compact({ index, retainEntries, retainBytes }: InputOf<"compact">): void {
     const { log, outbox } = this.#node;
     const covered = Math.min(index, log.appliedIndex, log.durableIndex);
     const slowest = this.#role.role === "leader" ? this.#role.replication.slowestActiveMatchIndex() : null;
     const wanted = Math.min(covered - retainEntries, slowest ?? covered);
-    const target = Math.max(wanted, covered - 4 * retainEntries);
+    const target = Math.max(wanted, covered - 4 * retainEntries, log.indexBefore(covered, retainBytes));
     if (target < log.firstIndex) return;
     outbox.push({ kind: "compactLog", seq: outbox.lastSeq, base: log.compactTo(target) });
   }

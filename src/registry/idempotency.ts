@@ -2,7 +2,7 @@
  * Results of writes that carried a key, so that a repeat gets the first result instead of a second effect.
  *
  * Kept for registryLimits.idempotencyMs of cluster time, and at most registryLimits.idempotencyKeys of them; a batch counts as many as
- * it has operations, because that is what it costs to keep.
+ * it has operations, because that is what it costs to keep. Together they take at most registryLimits.idempotencyBytes.
  */
 
 import type { Command, CommandResult } from "./commands.ts";
@@ -12,7 +12,11 @@ import { fingerprint, fingerprintText } from "./hash.ts";
 import { registryLimits } from "./model.ts";
 import type { ChangedRecords } from "./changed-records.ts";
 import { type FrozenRecord, Recorded } from "./records.ts";
+import { resultBytes } from "./result-bytes.ts";
 import { readResult, resultToArray } from "./result-codec.ts";
+
+/** A kept result's own objects, its place in the map, and its fingerprint. */
+const keptBytes = 256;
 
 export class KeptResult extends Recorded {
   readonly key: string;
@@ -44,6 +48,11 @@ export class KeptResult extends Recorded {
     return result.ok && result.kind === "batch" ? Math.max(1, result.results.length) : 1;
   }
 
+  /** Of its texts and of about what holds them together. The same on every member, and after a restart. */
+  get bytes(): number {
+    return keptBytes + this.key.length + resultBytes(this.result);
+  }
+
   override get recordKey(): string {
     return `idempotency/${this.key}`;
   }
@@ -72,6 +81,7 @@ export class KeptResults {
   /** By key; in order of age, because a map keeps the order in which it was filled. */
   readonly #byKey = new Map<string, KeptResult>();
   #weight = 0;
+  #bytes = 0;
 
   constructor(changed: ChangedRecords) {
     this.#changed = changed;
@@ -87,7 +97,8 @@ export class KeptResults {
     if (replaced !== undefined) this.#drop(replaced);
     this.adopt(kept);
     this.#changed.put(kept);
-    while (this.#weight > registryLimits.idempotencyKeys) {
+    const { idempotencyKeys, idempotencyBytes } = registryLimits;
+    while (this.#weight > idempotencyKeys || this.#bytes > idempotencyBytes) {
       const oldest = this.#oldest();
       if (oldest === undefined || oldest === kept) return;
       this.#drop(oldest);
@@ -98,6 +109,7 @@ export class KeptResults {
   adopt(kept: KeptResult): void {
     this.#byKey.set(kept.key, kept);
     this.#weight += kept.weight;
+    this.#bytes += kept.bytes;
   }
 
   /** Lets go of up to `limit` results that are too old. */
@@ -120,6 +132,7 @@ export class KeptResults {
   #drop(kept: KeptResult): void {
     this.#byKey.delete(kept.key);
     this.#weight -= kept.weight;
+    this.#bytes -= kept.bytes;
     this.#changed.remove(kept);
   }
 }

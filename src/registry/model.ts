@@ -117,6 +117,8 @@ export const registryLimits = {
   /** Results kept for repeated writes: whichever is less. */
   idempotencyKeys: 100_000,
   idempotencyMs: 600_000,
+  /** What the kept results may take in memory, estimated: the largest ones are five hundred times as large as usual ones. */
+  idempotencyBytes: 64 * 1024 * 1024,
   idempotencyKeyChars: 64,
   /** History entries kept for each service. */
   historyPerService: 200,

@@ -25,6 +25,8 @@ export interface ReplicaSettings {
   readonly imageSyncIntervalMs: number;
   /** Entries kept in the log for followers that are behind, when the image no longer needs them. */
   readonly retainEntries: number;
+  /** Estimated bytes of the same, and of what is kept for a follower that is further behind. The log is in memory as well as on disk. */
+  readonly retainBytes: number;
   /** Commands in one log entry. */
   readonly entryCommandsMax: number;
   /** Estimated bytes of the commands in one log entry; a single larger command still makes an entry. */
@@ -73,6 +75,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   replayRecordsMax: 1_000_000,
   imageSyncIntervalMs: 10_000,
   retainEntries: 10_000,
+  retainBytes: 64 * 1024 * 1024,
   entryCommandsMax: 1_000,
   entryBytesMax: 1024 * 1024,
   pendingWritesMax: 20_000,

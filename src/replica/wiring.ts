@@ -297,8 +297,10 @@ export class Wiring {
       fullRetryMs: settings.diskFullRetryMs,
       syncIntervalMs: settings.imageSyncIntervalMs,
       writtenIndex: this.applier.base.last.index,
-      onSynced: (index) =>
-        this.driver.enqueue({ kind: "compact", index, retainEntries: settings.retainEntries }),
+      onSynced: (index) => {
+        const { retainEntries, retainBytes } = settings;
+        this.driver.enqueue({ kind: "compact", index, retainEntries, retainBytes });
+      },
       onFailed: (failure) => this.#diskFailed(failure),
     });
   }

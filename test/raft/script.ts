@@ -14,7 +14,7 @@
  *     propose n1 text, read n1, transfer n1 [n2], change n1 addLearner|readdress|promote|remove n4
  *     crash n1 [writes], restart n1, forget n1 entries
  *     stream-lost n1 n2, unreachable n1 n2, storage-failed n1
- *     checkpoint n1 [retain], install n1
+ *     checkpoint n1 [retain [bytes]], install n1
  *     leases on|off, pass milliseconds, status [n1], show n1
  */
 
@@ -65,7 +65,7 @@ class Script {
 
   #do(verb: string, words: string[]): void {
     const network = this.#network;
-    const [id = "", second] = words;
+    const [id = "", second, third] = words;
     const { nowMs } = network;
     switch (verb) {
       case "bootstrap":
@@ -120,7 +120,7 @@ class Script {
       case "storage-failed":
         return network.step(id, { kind: "storageFailed", nowMs });
       case "checkpoint":
-        return network.checkpoint(id, Number(second ?? 0));
+        return network.checkpoint(id, Number(second ?? 0), Number(third ?? Infinity));
       case "install":
         return network.install(id);
       case "leases":

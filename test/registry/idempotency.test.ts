@@ -109,6 +109,28 @@ test("a result that takes the place of one too old counts once", { timeout: 60_0
 });
 
 test(
+  "the results that are kept take only so many bytes together, also after a restart; the oldest go first",
+  { timeout: 60_000 },
+  () => {
+    const harness = new Harness();
+    const { idempotencyBytes, metadataValueChars, metadataPairs } = registryLimits;
+    const value = "x".repeat(metadataValueChars);
+    const metadata = Array.from({ length: metadataPairs }, (_, i) => [`k${i}`, value] as const);
+    harness.fails(deregister("absent"), key);
+    const keep = (i: number): void =>
+      void harness.ok({ ...register("a", { metadata }), session: `s${i}` }, { idempotencyKey: `r${i}` });
+    const isKept = (): boolean => !harness.do(deregister("absent"), key).ok;
+    const fitting = Math.floor(idempotencyBytes / (metadataPairs * (metadataValueChars + 52)));
+    for (let i = 0; i < fitting - 20; i += 1) keep(i);
+    harness.ok(register("absent"));
+    expect(isKept()).toBe(true);
+    harness.restart();
+    for (let i = fitting - 20; i < fitting + 5; i += 1) keep(i);
+    expect(isKept()).toBe(false);
+  },
+);
+
+test(
   "only so many results are kept; a batch counts as many as it has operations",
   { timeout: 60_000 },
   () => {

@@ -327,10 +327,10 @@ export class RaftNetwork {
   }
 
   /** The state image becomes durable, and the log before it may go. */
-  checkpoint(id: NodeId, retainEntries = 0): void {
+  checkpoint(id: NodeId, retainEntries = 0, retainBytes = Infinity): void {
     const member = this.member(id);
     member.disk.image = member.image;
-    this.step(id, { kind: "compact", index: member.image.base.last.index, retainEntries });
+    this.step(id, { kind: "compact", index: member.image.base.last.index, retainEntries, retainBytes });
   }
 
   /** Repeats the offer that stands, as long as the log can go on after it. */
