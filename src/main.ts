@@ -117,9 +117,6 @@ export async function startMember(given: Config, logger: Logger): Promise<Runnin
   }
 }
 
-/** With more instances, giving memory back after a start could hold a member up for as long as an election timeout. */
-const givenBackInstancesMax = 200_000;
-
 const cannotGoOn = "This member could not go on; its log says why.";
 
 /** One member from its open ports to its end. */
@@ -270,7 +267,7 @@ class MemberLife implements RunningMember {
       addresses.tick();
       if (!isStarting || replica.isStarting) return;
       isStarting = false;
-      if (replica.registry.instanceCount <= givenBackInstancesMax) giveBackMemory();
+      giveBackMemory(replica.registry.instanceCount);
     });
   }
 
