@@ -22,6 +22,8 @@ export interface LabOptions {
   readonly program: string | null;
   /** Members in this process instead of one each. */
   readonly inThisProcess?: boolean;
+  /** In the place of the lab's own. */
+  readonly flags?: Record<string, string>;
   /** The environment of a member, by the folder that will hold its data. */
   readonly environment?: (dataFolder: string) => Record<string, string>;
 }
@@ -77,7 +79,7 @@ export class Lab {
         dataFolder: join(folder, id),
         clientUrl: `http://127.0.0.1:${ports[i]}`,
         peerPort: ports[size + i] ?? 0,
-        flags: { members: peers, ...flags },
+        flags: { members: peers, ...flags, ...options.flags },
         environment: environment(join(folder, id)),
         ...(program === null ? {} : { program }),
       };

@@ -3,7 +3,8 @@
 import { parseArgs } from "node:util";
 import { brokenDisks } from "./broken-disk-run.ts";
 import { injuriesOf } from "./injury-run.ts";
-import { kills, powerLosses, slowDisks, type Run } from "./runs.ts";
+import { powerLosses } from "./power-run.ts";
+import { kills, slowDisks, type Run } from "./runs.ts";
 import { detailsInWords, keepPiece, keptPieces, pieceOf, sumInWords, type Piece } from "./tally.ts";
 
 const help = `Usage: ./scripts/torture KIND [--count N] [--seed S] [--seconds T] [--totals FILE [--until N]]

@@ -59,6 +59,7 @@ static void append(const char *kind, const struct identity *folder, long grave, 
   int length = snprintf(line, sizeof line, "%s\t%lu-%lu-%lu\t%ld\t%s\t%s\n", kind, folder->inode, folder->birth_s,
                         folder->birth_ns, grave, name, to);
   if (length >= (int)sizeof line || syscall(SYS_write, journal(), line, (size_t)length) != length) abort();
+  counted();
 }
 
 // `lost` is what the change takes its name from, if there is such a file.

@@ -2,6 +2,7 @@
 // bytes; and of a folder the names (name-shim.c). After a kill, power.ts takes away what was never synced, as a power loss would.
 // POWER_SHIM_DELAY names a file with the milliseconds that each fsync takes longer: a slow disk.
 // POWER_SHIM_FAIL names a file with what fails with EIO from now on: "sync" or "write", or nothing while it is empty or missing.
+// POWER_SHIM_KILL_AFTER ends the process at its sync or change of a name with this number, so that all of them can be gone through.
 // With POWER_SHIM_IGNORE it is a disk that says that it has synced, and has not done so with "everything", or with "folders": with it, the
 // harness must find losses.
 
@@ -9,6 +10,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +67,13 @@ static void note(struct record *note) {
   size_t length = 5 * sizeof(uint64_t) + (note->content ? (size_t)note->size : 0);
   // Not by write() below, which may be told to fail.
   if (syscall(SYS_write, journal(), note, length) != (ssize_t)length) abort();
+  counted();
+}
+
+void counted(void) {
+  static atomic_int count = 0;
+  const char *last = getenv("POWER_SHIM_KILL_AFTER");
+  if (last != NULL && atomic_fetch_add(&count, 1) + 1 >= atoi(last)) kill(getpid(), SIGKILL);
 }
 
 static int synced(int fd, const char *name) {

@@ -13,3 +13,6 @@ off_t names_noted(void);
 
 /** What was noted before `end` of the names in this folder is durable. */
 void names_synced(const struct identity *folder, off_t end);
+
+/** To be called after each note, in either half. */
+void counted(void);

@@ -3,7 +3,7 @@
 import { dirname } from "node:path";
 import { Lab } from "./lab.ts";
 import type { LabMember } from "./lab-member.ts";
-import { compileShim, type IgnoredSyncs, PowerSupply, SlowDisk, type Taken } from "./power.ts";
+import { compileShim, SlowDisk } from "./power.ts";
 import { Tally } from "./tally.ts";
 
 export interface RunOptions {
@@ -19,13 +19,7 @@ export interface RunOptions {
 export type Run = (options: RunOptions) => Promise<readonly [Tally, Lab["ledger"]]>;
 
 /** Looking at everything takes a while, so it is done once in so many rounds. */
-const roundsPerLook = 5;
-
-/** One power loss in so many is of the whole cluster. */
-const roundsPerWholeLoss = 3;
-
-/** How often the power goes while a member starts after a kill. */
-const whileStartingShare = 0.3;
+export const roundsPerLook = 5;
 
 /** How often a member that was killed is killed again while it starts. */
 const killedAgainShare = 0.4;
@@ -65,69 +59,6 @@ export async function kills({ count, seed, say, program, endsAtMs }: RunOptions)
   } finally {
     await lab.end();
   }
-}
-
-/** The power goes at one member, or, one time in three, at all: only what was synced survives. */
-export async function powerLosses({
-  count,
-  seed,
-  say,
-  program,
-  endsAtMs,
-  ignored,
-}: RunOptions & { readonly ignored: IgnoredSyncs }): ReturnType<Run> {
-  const supplies = new Map<string, PowerSupply>();
-  let shim: string | null = null;
-  const environment = (dataFolder: string): Record<string, string> => {
-    shim ??= compileShim(dirname(dataFolder));
-    const supply = new PowerSupply(dataFolder);
-    supplies.set(dataFolder, supply);
-    return supply.environment(shim, ignored);
-  };
-  const isControl = ignored !== "none";
-  const lab = await Lab.start({ seed, program, environment });
-  const tally = new Tally();
-  try {
-    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
-      await lab.pause(700);
-      const isWhole = isControl || round % roundsPerWholeLoss === 0;
-      const victims = isWhole ? lab.members : [await pickVictim(lab)];
-      const isWhileStarting = lab.random() < whileStartingShare;
-      if (isWhileStarting) await startAnew(lab, victims);
-      await Promise.all(victims.map((member) => member.kill()));
-      const taken = victims.map(({ settings }) => supplies.get(settings.dataFolder)?.cut(lab.random));
-      for (const member of victims) member.start();
-      await lab.ready(lab.members, isControl ? 20_000 : 60_000);
-      tally.done += 1;
-      tally.healed += 1;
-      tally.note(isWhole ? "of the whole cluster" : "of one member");
-      if (isWhileStarting) tally.note("shortly after a kill -9");
-      noteTaken(tally, taken);
-      if (isWhole || round % roundsPerLook === 0) await tally.look(lab);
-      if (round % 20 === 0) say(progress(tally, lab));
-    }
-    await tally.look(lab);
-    tally.noticed = tally.done;
-  } catch (error) {
-    if (!isControl) throw error;
-    // Without syncs a cluster may have nothing left to start from: then all of it is lost.
-    tally.lost.add(`the cluster did not come back: ${(error as Error).message.split("\n")[0]}`);
-  } finally {
-    await lab.end();
-  }
-  return [tally, lab.ledger];
-}
-
-/** What a process has left unsynced when it was killed, the next one finds, and may take it for durable. */
-async function startAnew(lab: Lab, members: readonly LabMember[]): Promise<void> {
-  await Promise.all(members.map((member) => member.kill()));
-  for (const member of members) member.start();
-  await lab.pause(1_500);
-}
-
-function noteTaken(tally: Tally, taken: readonly (Taken | undefined)[]): void {
-  if (taken.some((one) => one !== undefined && one.bytes > 0)) tally.note("that took unsynced bytes away");
-  if (taken.some((one) => one !== undefined && one.names > 0)) tally.note("that took unsynced names away");
 }
 
 /** The leader's disk becomes slow, or hangs: somebody else has to lead, and nothing may be lost. */
@@ -178,10 +109,10 @@ async function pickVictims(lab: Lab): Promise<readonly LabMember[]> {
 }
 
 /** Every second time whoever leads. */
-async function pickVictim(lab: Lab): Promise<LabMember> {
+export async function pickVictim(lab: Lab): Promise<LabMember> {
   return (lab.random() < 0.5 ? await lab.leader() : null) ?? lab.pick(lab.members);
 }
 
-function progress({ done, healed, lost, wrong }: Tally, { ledger }: Lab): string {
+export function progress({ done, healed, lost, wrong }: Tally, { ledger }: Lab): string {
   return `${done} done, ${healed} healed, ${ledger.acknowledged} acknowledged, ${lost.size} lost, ${wrong.size} wrong`;
 }
