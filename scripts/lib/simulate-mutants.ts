@@ -1,20 +1,13 @@
-// Plants each mutant in a process of its own, and tells how many seeds it took to find it.
+// Plants each mutant in a process of its own, and tells how many seeds it took to find it: a row of a Markdown table each.
 
 import { spawn } from "node:child_process";
 import type { Mutant } from "../../test/simulation/mutants/mutant.ts";
 import { mutants } from "../../test/simulation/mutants/table.ts";
-import { median, runSeed } from "../../test/simulation/run-seeds.ts";
+import { median, runSeed, withoutStacks } from "../../test/simulation/run-seeds.ts";
 
 const eventsMax = 5000;
-/** A mutant that makes the code run for ever is found by that. */
+/** A mutant that makes the code run for ever is stopped. */
 const silenceMaxMs = 600_000;
-
-interface Finding {
-  readonly mutant: Mutant;
-  /** How many seeds were run until it was found; null when it was not. */
-  readonly seeds: number | null;
-  readonly how: string;
-}
 
 export const mutantSeedsMax = 2000;
 
@@ -26,49 +19,81 @@ interface HuntOptions {
   readonly only: string;
 }
 
+interface Finding {
+  /** How many seeds were run until it was found; null when it was not. */
+  readonly seeds: number | null;
+  /** By which checker, or why it was not. */
+  readonly how: string;
+  readonly seedsRun: number;
+  readonly events: number;
+}
+
 export async function huntMutants({ base, seedsMax, only }: HuntOptions): Promise<void> {
+  withoutStacks();
   const hunted = mutants.filter(({ name }) => name.includes(only));
   const findings: Finding[] = [];
-  let events = 0;
-  let seeds = 0;
+  console.log("| Seeds | | Mutant | Noticed by |\n|---|---|---|---|");
   for (const mutant of hunted) {
-    const { finding, totals } = await hunt(mutant, base, seedsMax);
+    const finding = await hunt(mutant, base, seedsMax);
     findings.push(finding);
-    events += totals.events;
-    seeds += totals.seeds;
-    const found =
-      finding.seeds === null ? "NOT FOUND" : `found in ${String(finding.seeds).padStart(4)} seeds`;
-    console.log(
-      `${found.padEnd(20)} ${(mutant.catalogue ?? "-").padEnd(4)} ${mutant.name.padEnd(64)} ${finding.how}`,
-    );
+    const seeds = finding.seeds ?? "**not found**";
+    console.log(`| ${seeds} | ${mutant.catalogue ?? "–"} | ${mutant.name} | ${finding.how} |`);
   }
-  const found = findings.flatMap(({ seeds: count }) => (count === null ? [] : [count]));
+  summarize(findings, seedsMax);
+}
+
+function summarize(findings: readonly Finding[], seedsMax: number): void {
+  const found = findings.flatMap(({ seeds }) => (seeds === null ? [] : [seeds]));
   const soon = found.filter((count) => count <= 200).length;
+  const seeds = findings.reduce((sum, { seedsRun }) => sum + seedsRun, 0);
+  const events = findings.reduce((sum, finding) => sum + finding.events, 0);
   console.log(
-    `${found.length} of ${hunted.length} mutants found within ${seedsMax} seeds of ${eventsMax} events, ${soon} within 200, median ${median(found)}`,
+    `\n${found.length} of ${findings.length} mutants found within ${seedsMax} seeds of ${eventsMax} events, ${soon} within 200, median ${median(found)}`,
   );
   console.log(
-    `${seeds} seeds, ${events} events, ${hunted.length} mutants, ${hunted.length - found.length} not found`,
+    `${seeds} seeds, ${events} events, ${findings.length} mutants, ${findings.length - found.length} not found`,
   );
-  if (found.length < hunted.length) process.exitCode = 1;
+  if (found.length < findings.length) process.exitCode = 1;
 }
 
-interface Hunt {
-  readonly finding: Finding;
-  readonly totals: { readonly seeds: number; readonly events: number };
+/** A seed that fails without the mutant, too, would find every mutant: it counts for nothing, and the hunt goes on after it. */
+async function hunt(mutant: Mutant, base: number, seedsMax: number): Promise<Finding> {
+  let seedsRun = 0;
+  let events = 0;
+  while (seedsRun < seedsMax) {
+    const run = await runHunter(mutant, base + seedsRun, seedsMax - seedsRun);
+    if (typeof run === "string") return { seeds: null, how: run, seedsRun, events };
+    seedsRun += run.seeds;
+    events += run.events;
+    const isFound = run.seed !== null && runSeed(run.seed, { eventsMax }).violation === null;
+    if (isFound) return { seeds: seedsRun, how: run.checker ?? "", seedsRun, events };
+  }
+  return { seeds: null, how: "", seedsRun, events };
 }
 
-function hunt(mutant: Mutant, base: number, seedsMax: number): Promise<Hunt> {
+/** What hunt.ts prints. */
+interface HunterReport {
+  readonly seeds: number;
+  /** The one that failed; null for none. */
+  readonly seed: number | null;
+  readonly events: number;
+  readonly checker?: string;
+}
+
+/** Or why there is no report: a defect of the mutant or of the simulator, and not a find. */
+function runHunter(mutant: Mutant, base: number, seedsMax: number): Promise<HunterReport | string> {
   const path = (name: string): string =>
     new URL(`../../test/simulation/mutants/${name}`, import.meta.url).pathname;
-  const args = [
+  const child = spawn(process.execPath, [
     "--disable-warning=ExperimentalWarning",
     "--import",
     path("loader.ts"),
     path("hunt.ts"),
     mutant.name,
-  ];
-  const child = spawn(process.execPath, [...args, String(base), String(seedsMax), String(eventsMax)]);
+    String(base),
+    String(seedsMax),
+    String(eventsMax),
+  ]);
   return new Promise((resolve) => {
     let output = "";
     let errors = "";
@@ -77,47 +102,23 @@ function hunt(mutant: Mutant, base: number, seedsMax: number): Promise<Hunt> {
     const timer = setTimeout(() => child.kill("SIGKILL"), silenceMaxMs);
     child.on("close", (_code, signal) => {
       clearTimeout(timer);
-      resolve(judge(mutant, output, errors, signal !== null));
+      if (signal !== null) return resolve(`stopped after ${silenceMaxMs / 60_000} minutes`);
+      resolve(readReport(output) ?? lastError(errors) ?? "it did not run");
     });
   });
 }
 
-function judge(mutant: Mutant, output: string, errors: string, wasKilled: boolean): Hunt {
-  const none = { seeds: 0, events: 0 };
-  if (wasKilled)
-    return {
-      finding: { mutant, seeds: null, how: `stopped after ${silenceMaxMs / 60_000} minutes` },
-      totals: none,
-    };
+function readReport(output: string): HunterReport | null {
   try {
-    const line = JSON.parse(output) as {
-      seeds: number;
-      seed: number | null;
-      events: number;
-      checker: string;
-      message: string;
-    };
-    // A seed that fails by itself would find every mutant.
-    if (line.seed !== null && runSeed(line.seed, { eventsMax }).violation !== null)
-      return {
-        finding: { mutant, seeds: null, how: `seed ${line.seed} fails without it too` },
-        totals: line,
-      };
-    const how = line.seed === null ? "" : `seed ${line.seed}, ${line.checker}`;
-    return { finding: { mutant, seeds: line.seed === null ? null : line.seeds, how }, totals: line };
+    return JSON.parse(output) as HunterReport;
   } catch {
-    // The run itself broke down: a defect of the mutant or of the simulator, and not a find.
-    return {
-      finding: {
-        mutant,
-        seeds: null,
-        how:
-          errors
-            .trim()
-            .split("\n")
-            .findLast((line) => line.includes("Error")) ?? "it did not run",
-      },
-      totals: none,
-    };
+    return null;
   }
+}
+
+function lastError(errors: string): string | undefined {
+  return errors
+    .trim()
+    .split("\n")
+    .findLast((line) => line.includes("Error"));
 }

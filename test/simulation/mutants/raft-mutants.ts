@@ -181,11 +181,11 @@ export const raftMutants: readonly Mutant[] = [
     replace: `if (message.term < node.term && message.type !== "appendReply") return this.#answerStale(message);`,
   },
   {
-    name: "a follower acknowledges its whole log",
-    catalogue: "B24",
+    name: "how old the leader's own knowledge is counts for nothing",
+    catalogue: null,
     file: "raft/follower.ts",
-    find: `this.#accept({ from: message.from, previousIndex: message.previous.index }, matched, log.seqOf(matched));`,
-    replace: `this.#accept({ from: message.from, previousIndex: message.previous.index }, log.lastIndex, log.seqOf(log.lastIndex));`,
+    find: `asOfMs: unreadSinceMs - message.leaderAgeMs`,
+    replace: `asOfMs: unreadSinceMs`,
   },
   {
     name: "an append is acknowledged before it is durable",

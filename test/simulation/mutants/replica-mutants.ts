@@ -192,14 +192,14 @@ export const replicaMutants: readonly Mutant[] = [
     name: "events are missing from the image",
     catalogue: "B80",
     file: "registry/events.ts",
-    find: `    this.#changed.put(record);`,
+    find: `else puts.push([eventKey(revision), pages.recordValue(revision)]);`,
     replace: ``,
   },
   {
     name: "a watch that is resumed skips a change",
     catalogue: null,
     file: "registry/events.ts",
-    find: `return this.#records.slice(this.#records.length - missed).map((record) => record.event);`,
-    replace: `return this.#records.slice(this.#records.length - missed + 1).map((record) => record.event);`,
+    find: `return Array.from({ length: missed }, (_, i) => this.#pages.event(this.#next - missed + i));`,
+    replace: `return Array.from({ length: missed - 1 }, (_, i) => this.#pages.event(this.#next - missed + i + 1));`,
   },
 ];

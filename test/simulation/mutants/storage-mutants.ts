@@ -83,9 +83,9 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: "a full disk loses what was queued behind the failed write",
     catalogue: "B81",
-    file: "storage/wal/write-ahead-log.ts",
-    find: `const all = [...jobs, ...this.#queue.splice(0)];`,
-    replace: `this.#queue.splice(0); const all = [...jobs];`,
+    file: "replica/storage-lane.ts",
+    find: `for (const job of this.#unfinished) this.#start(job);`,
+    replace: `for (const job of this.#unfinished.slice(0, 1)) this.#start(job);`,
   },
   {
     name: "a later hard state in the floor is not looked at",
