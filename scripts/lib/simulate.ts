@@ -24,6 +24,7 @@ in every way that the seed has drawn, and checks every step. The same seed alway
   --events N     at most so many events in a seed's safety phase
   --members N    so many members in every seed
   --no-faults    nothing goes wrong
+  --no-ambushes  without the faults that strike at chosen moments: for seeds that were found before there were any
   --mutants      plants known bugs, one at a time, and prints whether and how soon each is found; with --seeds
                  within so many seeds (default 2,000)
   --only TEXT    with --mutants: those whose names contain TEXT
@@ -42,6 +43,7 @@ const options = {
   events: { type: "string" },
   members: { type: "string" },
   "no-faults": { type: "boolean" },
+  "no-ambushes": { type: "boolean" },
   mutants: { type: "boolean" },
   only: { type: "string" },
   coverage: { type: "boolean" },
@@ -78,6 +80,7 @@ function readArguments() {
       ...(eventsMax === null ? {} : { eventsMax }),
       ...(members === null ? {} : { members }),
       ...(values["no-faults"] === true ? { noFaults: true } : {}),
+      ...(values["no-ambushes"] === true ? { noAmbushes: true } : {}),
     },
   };
 }

@@ -12,8 +12,10 @@ import type { Watcher } from "./clients/watcher.ts";
 import type { History } from "./clients/history.ts";
 import { checkHistory } from "./linearizability/check.ts";
 import type { FaultAtlas } from "./nemesis/atlas.ts";
+import { settleUnder } from "./partial-partition.ts";
 import type { Random } from "./random.ts";
 import type { Violate } from "./violation.ts";
+import type { Links, PartitionShape } from "./world/links.ts";
 import type { SimMember } from "./world/member.ts";
 
 const checker = "liveness";
@@ -54,6 +56,9 @@ export interface LivenessWorld {
   readonly clients: readonly Client[];
   readonly watchers: readonly Watcher[];
   readonly history: History;
+  readonly links: Links;
+  /** What the network looks like before all of it is healed; null for healed at once. */
+  readonly partial: { readonly shape: PartitionShape; readonly random: Random } | null;
   members(): readonly SimMember[];
   memberships(): readonly Membership[];
   crash(member: SimMember): void;
@@ -69,7 +74,10 @@ export interface LivenessWorld {
 
 /** Returns whether there was a majority to try it with. */
 export function checkLiveness(world: LivenessWorld): boolean {
-  const core = chooseCore(world);
+  const whole = startWhole(world);
+  if (whole === null) return false;
+  checkPartialPartition(world);
+  const core = chooseCore(world, whole);
   if (core === null) return false;
   world.note(`core ${core.map(({ id }) => id).join(" ")}`);
   awaitLeader(world, core);
@@ -84,8 +92,8 @@ export function checkLiveness(world: LivenessWorld): boolean {
   return true;
 }
 
-/** A majority of every membership that may be in force, as small as luck will have it. */
-function chooseCore(world: LivenessWorld): readonly SimMember[] | null {
+/** Those whose memory is whole, all of them up; null when they are no majority. */
+function startWhole(world: LivenessWorld): readonly SimMember[] | null {
   const whole = world.members().filter(({ id }) => !world.atlas.isDamaged(id));
   for (const member of whole) world.start(member);
   awaitThat(world, limits.start, "all members are up", () => whole.every(({ core }) => core !== null));
@@ -98,8 +106,29 @@ function chooseCore(world: LivenessWorld): readonly SimMember[] | null {
     () => world.time.nowMs > quietMs,
   );
   if (world.isOver()) return null;
+  return world.memberships().every((membership) => isQuorum(membership, whole)) ? whole : null;
+}
+
+function checkPartialPartition(world: LivenessWorld): void {
+  if (world.partial === null) return;
+  const { shape } = world.partial;
+  const isTried = settleUnder({
+    ...world.partial,
+    links: world.links,
+    members: world.members().filter(({ core }) => core !== null),
+    counts: ({ id }) => !world.atlas.isDamaged(id),
+    memberships: () => world.memberships(),
+    isQuorum,
+    await: (timeouts, what, isTrue) => awaitThat(world, timeouts, what, isTrue),
+    wait: (timeouts) => letPass(world, timeouts),
+  });
+  if (isTried) world.note(`settled under ${shape}`);
+}
+
+/** A majority of every membership that may be in force, as small as luck will have it. */
+function chooseCore(world: LivenessWorld, whole: readonly SimMember[]): readonly SimMember[] | null {
   const memberships = world.memberships();
-  if (!memberships.every((membership) => isQuorum(membership, whole))) return null;
+  if (world.isOver() || !memberships.every((membership) => isQuorum(membership, whole))) return null;
   let core: readonly SimMember[] = whole;
   for (const member of world.random.shuffled(whole)) {
     const smaller = core.filter((other) => other !== member);
@@ -244,6 +273,11 @@ function checkHistories(world: LivenessWorld): void {
       `${key}: ${JSON.stringify(operation)} fits into no order of the ${operations.length} calls`,
     );
   }
+}
+
+function letPass(world: LivenessWorld, timeouts: number): void {
+  const endMs = world.time.nowMs + timeouts * world.timeoutMs;
+  while (!world.isOver() && world.time.nowMs < endMs) world.step();
 }
 
 function awaitThat(world: LivenessWorld, timeouts: number, what: string, isTrue: () => boolean): void {

@@ -10,6 +10,7 @@ import { defaultReplicaSettings, type ReplicaSettings } from "../../src/replica/
 import type { WalLimits } from "../../src/storage/wal/write-ahead-log.ts";
 import { Random } from "./random.ts";
 import type { DiskTiming } from "./world/disk.ts";
+import type { PartitionShape } from "./world/links.ts";
 import type { NetworkOptions } from "./world/network.ts";
 
 /** How often each kind of fault comes, relative to the others; 0 for never in this run. */
@@ -39,6 +40,16 @@ export interface FaultWeights {
 
 export type FaultKind = keyof FaultWeights;
 
+/** Faults that strike at chosen moments. */
+export interface AmbushOptions {
+  /** Chance that a leader is cut off in the very moment at which it changes the membership. */
+  readonly splitAtChange: number;
+  /** Chance that a member installs a received image slowly, and meanwhile gets a leader whose log still has all that it lacks. */
+  readonly slowInstall: number;
+  /** Chance that a member is away while another is replaced, and comes back when that one leads. */
+  readonly awayAtReplacement: number;
+}
+
 export interface SimulationOptions {
   readonly seed: number;
   readonly members: number;
@@ -62,6 +73,9 @@ export interface SimulationOptions {
   /** Mean true time between two faults. */
   readonly faultEveryMs: number;
   readonly faults: FaultWeights;
+  readonly ambushes: AmbushOptions;
+  /** In the liveness phase the network is healed but for this, at first; null for wholly. */
+  readonly settlesUnder: PartitionShape | null;
 }
 
 /** A shortest election timeout in milliseconds: the unit in which a run's times are drawn. */
@@ -81,6 +95,8 @@ export interface OptionLimits {
   readonly members?: number;
   /** Draws everything, but injects no faults. */
   readonly noFaults?: boolean;
+  /** Draws everything but stragglers and ambushes, as seeds did before there were any. */
+  readonly noAmbushes?: boolean;
 }
 
 export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationOptions {
@@ -96,6 +112,9 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
   const members = limits.members ?? drawnMembers;
   const settings = drawSettings(random.fork());
   const timeoutMs = electionMs(settings);
+  const hasAmbushes = limits.noFaults !== true && limits.noAmbushes !== true;
+  // From a stream of its own, so that all else that a seed draws stays as it is.
+  const ambushes = hasAmbushes ? drawAmbushes(new Random(seed ^ 0xa3b5)) : noAmbushes;
   const eventsShare = members === 1 ? soleMemberShare : 1;
   const drawnEvents = Math.round(20_000 * random.between(0.75, 2) * eventsShare);
   return {
@@ -104,7 +123,11 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
     eventsMax: Math.min(drawnEvents, limits.eventsMax ?? drawnEvents),
     settings,
     wal: drawWalLimits(random.fork()),
-    network: drawNetwork(random.fork(), timeoutMs),
+    network: {
+      ...drawNetwork(random.fork(), timeoutMs),
+      stragglerChance: ambushes.stragglerChance,
+      stragglerMs: 4 * timeoutMs,
+    },
     disk: drawDisk(random.fork(), timeoutMs),
     tearsWrites: random.chance(0.7),
     clockDrift: random.pick([0, 0, 0.0005, 0.05, 0.2]),
@@ -117,6 +140,8 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
     keyedShare: random.pick([0, 0.3, 0.7, 1]),
     faultEveryMs: timeoutMs * random.pick([1, 2, 5, 10]),
     faults: limits.noFaults === true ? noFaults : drawFaults(random.fork()),
+    ambushes: ambushes.options,
+    settlesUnder: ambushes.settlesUnder,
   };
 }
 
@@ -170,7 +195,10 @@ function drawWalLimits(random: Random): WalLimits {
   };
 }
 
-function drawNetwork(random: Random, timeoutMs: number): NetworkOptions {
+function drawNetwork(
+  random: Random,
+  timeoutMs: number,
+): Omit<NetworkOptions, "stragglerChance" | "stragglerMs"> {
   const latencyMs = timeoutMs * random.pick([0.005, 0.01, 0.05]);
   return {
     latencyMs,
@@ -185,6 +213,31 @@ function drawNetwork(random: Random, timeoutMs: number): NetworkOptions {
 function drawDisk(random: Random, timeoutMs: number): DiskTiming {
   const syncMs = timeoutMs * random.pick([0.001, 0.01, 0.05]);
   return { writeMs: syncMs * 0.1, syncMs };
+}
+
+interface Ambushed {
+  readonly stragglerChance: number;
+  readonly options: AmbushOptions;
+  readonly settlesUnder: PartitionShape | null;
+}
+
+const noAmbushes: Ambushed = {
+  stragglerChance: 0,
+  options: { splitAtChange: 0, slowInstall: 0, awayAtReplacement: 0 },
+  settlesUnder: null,
+};
+
+/** Each is left out of half of the runs or more. */
+function drawAmbushes(random: Random): Ambushed {
+  return {
+    stragglerChance: random.pick([0, 0, 0, 0, 0.003, 0.03]),
+    options: {
+      splitAtChange: random.pick([0, 0, 0.4]),
+      slowInstall: random.pick([0, 1]),
+      awayAtReplacement: random.pick([0, 1]),
+    },
+    settlesUnder: random.pick([null, null, null, null, "ring", "bridge", "oneWay", "deaf"]),
+  };
 }
 
 const noFaults: FaultWeights = {

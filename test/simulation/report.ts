@@ -21,12 +21,13 @@ function commitOf(): string {
 }
 
 /** Whatever shapes a run has to be repeated. */
-function replayCommand(seed: number, { eventsMax, members, noFaults }: OptionLimits): string {
+function replayCommand(seed: number, { eventsMax, members, noFaults, noAmbushes }: OptionLimits): string {
   return [
     `./scripts/simulate --seed ${seed}`,
     ...(eventsMax === undefined ? [] : [`--events ${eventsMax}`]),
     ...(members === undefined ? [] : [`--members ${members}`]),
     ...(noFaults === true ? ["--no-faults"] : []),
+    ...(noAmbushes === true ? ["--no-ambushes"] : []),
     "--trace",
   ].join(" ");
 }

@@ -3,6 +3,8 @@
 export interface KnownSeed {
   readonly seed: number;
   readonly eventsMax: number;
+  /** It failed before there were ambushes, and means that run only without them. */
+  readonly noAmbushes?: true;
   readonly cause: string;
 }
 
@@ -10,89 +12,116 @@ export const knownSeeds: readonly KnownSeed[] = [
   {
     seed: 1,
     eventsMax: 10_000,
+    noAmbushes: true,
     cause: "a restart took for durable what a killed process had written and not synced",
   },
   {
     seed: 13,
     eventsMax: 10_000,
+    noAmbushes: true,
     cause: "the log's reader stretched a boundary's term over entries that it knew nothing of",
   },
-  { seed: 18, eventsMax: 10_000, cause: "a snapshot that the log had overtaken took the state machine back" },
-  { seed: 24, eventsMax: 10_000, cause: "a snapshot that the log had overtaken took the state machine back" },
+  {
+    seed: 18,
+    eventsMax: 10_000,
+    noAmbushes: true,
+    cause: "a snapshot that the log had overtaken took the state machine back",
+  },
+  {
+    seed: 24,
+    eventsMax: 10_000,
+    noAmbushes: true,
+    cause: "a snapshot that the log had overtaken took the state machine back",
+  },
   {
     seed: 48,
     eventsMax: 10_000,
+    noAmbushes: true,
     cause: "an installed snapshot reached beyond the durable log that contained it",
   },
   {
     seed: 11,
     eventsMax: 5000,
+    noAmbushes: true,
     cause: "a floor that was only late, and lacked room, made a full disk a broken one",
   },
   {
     seed: 439,
     eventsMax: 5000,
+    noAmbushes: true,
     cause: "members with an old membership refused a replaced member that it could not know",
   },
   {
     seed: 587138616,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "the completeness checker asked the leader of an old term for what a later one had committed",
   },
   {
     seed: 451,
     eventsMax: 5000,
+    noAmbushes: true,
     cause: "the lease checker took a late answer to an earlier call for one to the call under way",
   },
   {
     seed: 586138612,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "the nemesis wiped every disk before anything but the founding was committed",
   },
   {
     seed: 576138626,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "the liveness check left no time for entries that everybody held and nobody had committed",
   },
   {
     seed: 312014742,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "the liveness check waited for a member that was removed while it was away",
   },
   {
     seed: 209497810,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause:
       "the lease checker took stamps made before the lease was committed for time in which it could expire",
   },
   {
     seed: 180702037,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "the match checker forgot the image of a member that was wiped before its log was reset",
   },
   {
     seed: 211474542,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "a learner was promoted that could not vote yet, and could not learn that it may without a leader",
   },
   {
     seed: 77024,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "recovery joined a tail that had been cut off to an image of what came in its place",
   },
   {
     seed: 543,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "a repair that was interrupted left the newest term in the floor, and the log without it",
   },
   {
     seed: 408000028,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause: "the election checker judged a candidate when its held messages left, and not when it campaigned",
   },
   {
     seed: 438000002,
     eventsMax: 40_000,
+    noAmbushes: true,
     cause:
       "the election checker took a new leader's entries, met and lost in the turn of the vote, for what the voter held before",
   },

@@ -18,9 +18,9 @@ function told(result: SeedResult, limits: OptionLimits = {}): string {
   return result.violation === null ? "" : violationReport(result, limits);
 }
 
-test.each(knownSeeds)("seed $seed, which once failed ($cause), holds", ({ seed, eventsMax }) => {
-  const result = runSeed(seed, { eventsMax });
-  expect(result.violation, told(result, { eventsMax })).toBeNull();
+test.each(knownSeeds)("seed $seed, which once failed ($cause), holds", ({ seed, cause, ...limits }) => {
+  const result = runSeed(seed, limits);
+  expect(result.violation, `${cause}: ${told(result, limits)}`).toBeNull();
 });
 
 test("the same seed does the same, twice in a process and in two processes", () => {

@@ -15,7 +15,8 @@ import { Gateway } from "./clients/gateway.ts";
 import { History } from "./clients/history.ts";
 import { Watcher } from "./clients/watcher.ts";
 import { Workload } from "./clients/workload.ts";
-import { checkLiveness } from "./liveness.ts";
+import { checkLiveness, type LivenessWorld } from "./liveness.ts";
+import { Ambushes } from "./nemesis/ambushes.ts";
 import { FaultAtlas } from "./nemesis/atlas.ts";
 import { Nemesis, type NemesisWorld } from "./nemesis/nemesis.ts";
 import { Operator } from "./nemesis/operator.ts";
@@ -65,6 +66,8 @@ export class Simulation implements NemesisWorld {
   readonly #clients: Client[] = [];
   readonly #watchers: Watcher[] = [];
   readonly #nemesis: Nemesis;
+  readonly #ambushes: Ambushes;
+  readonly #partial: LivenessWorld["partial"];
   #violation: Violation | null = null;
   readonly #marks = new Map<string, number>();
   #faults = 0;
@@ -80,10 +83,18 @@ export class Simulation implements NemesisWorld {
     this.unitMs = electionMs(options.settings);
     this.trace = new Trace(sink);
     const random = new Random(options.seed ^ 0x5eed);
+    const rare = new Random(options.seed ^ 0xa3b50);
     this.#random = random.fork();
-    this.network = new SimNetwork(this.time, random.fork(), options.network, {
-      sending: (from, message) => this.checkers.sending(this.#byId.get(from.id)!, message),
-      arrived: (what, from, to, message, delayMs) => this.#arrived(what, from, to, message, delayMs),
+    this.network = new SimNetwork({
+      time: this.time,
+      random: random.fork(),
+      stragglers: rare.fork(),
+      network: options.network,
+      hooks: {
+        sending: (from, message) => this.checkers.sending(this.#byId.get(from.id)!, message),
+        arrived: (what, from, to, message, delayMs) => this.#arrived(what, from, to, message, delayMs),
+        imageReceived: (to, from) => this.#ambushes.imageReceived(this.#byId.get(to)!, this.#byId.get(from)!),
+      },
     });
     this.checkers = this.#makeCheckers();
     this.#gateway = new Gateway({
@@ -113,6 +124,14 @@ export class Simulation implements NemesisWorld {
       everyMs: options.faultEveryMs,
       unitMs: this.unitMs,
     });
+    this.#ambushes = new Ambushes({
+      world: this,
+      random: rare.fork(),
+      options: options.ambushes,
+      unitMs: this.unitMs,
+    });
+    const shape = options.settlesUnder;
+    this.#partial = shape === null ? null : { shape, random: rare.fork() };
   }
 
   run(): RunResult {
@@ -138,13 +157,15 @@ export class Simulation implements NemesisWorld {
 
   #recover(): void {
     this.#nemesis.stop();
+    this.#ambushes.stop();
     this.operator.stop();
     for (const client of this.#clients) client.stop();
     for (const watcher of this.#watchers) watcher.stop();
     this.trace.note(this.time.nowMs, "! calm", null);
     this.network.calm();
-    for (const { lane, process } of this.#members) {
+    for (const { lane, imageLane, process } of this.#members) {
       lane.heal();
+      imageLane.heal();
       process?.resume();
     }
     for (const member of this.#members) if (member.isStopping) this.crash(member, false);
@@ -163,6 +184,8 @@ export class Simulation implements NemesisWorld {
       clients: this.#clients,
       watchers: this.#watchers,
       history: this.#history,
+      links: this.network.links,
+      partial: this.#partial,
       members: () => this.#members,
       memberships: () => this.memberships(),
       crash: (member) => this.crash(member, true),
@@ -171,7 +194,10 @@ export class Simulation implements NemesisWorld {
       events: () => this.trace.events,
       step: () => this.#step(),
       isOver: () => this.#violation !== null,
-      note: (what) => this.trace.note(this.time.nowMs, `! ${what}`, null),
+      note: (what) => {
+        this.#mark(what);
+        this.trace.note(this.time.nowMs, `! ${what}`, null);
+      },
     });
   }
 
@@ -265,6 +291,14 @@ export class Simulation implements NemesisWorld {
     this.#pauseMaxMs = Math.max(this.#pauseMaxMs, ms);
   }
 
+  replacing(member: SimMember): void {
+    this.#ambushes.replacing(member);
+  }
+
+  replaced(member: SimMember): void {
+    this.#ambushes.replaced(member);
+  }
+
   faulted(kind: string, id: NodeId | null): void {
     this.#faults += 1;
     this.#mark(kind);
@@ -290,7 +324,7 @@ export class Simulation implements NemesisWorld {
   }
 
   #addMember(id: NodeId, random: Random): void {
-    const { settings, wal, disk, tearsWrites, clockDrift } = this.options;
+    const { settings, wal, disk, tearsWrites, clockDrift, ambushes } = this.options;
     const member = new SimMember({
       id,
       number: this.#members.length + 1,
@@ -298,7 +332,14 @@ export class Simulation implements NemesisWorld {
       time: this.time,
       network: this.network,
       random: random.fork(),
-      settings: { settings, wal, disk, tearsWrites, clockRate: 1 + clockDrift * random.between(-1, 1) },
+      settings: {
+        settings,
+        wal,
+        disk,
+        tearsWrites,
+        clockRate: 1 + clockDrift * random.between(-1, 1),
+        separateImage: ambushes.slowInstall > 0,
+      },
       hooks: this.#hooks,
     });
     this.#members.push(member);
@@ -359,6 +400,7 @@ export class Simulation implements NemesisWorld {
     stepped: (member) => this.checkers.stepped(member),
     raftEvent: (member, event) => {
       this.checkers.raftEvent(member, event);
+      if (event.kind === "membershipChanged") this.#ambushes.membershipChanged(member, event.at);
       this.#mark(event.kind);
       if (event.kind === "recovered") {
         this.checkers.damage.healed(member.id);

@@ -10,6 +10,7 @@ import type { SimMember } from "../world/member.ts";
 import { partitionShapes } from "../world/links.ts";
 import type { SimNetwork } from "../world/network.ts";
 import type { FaultAtlas } from "./atlas.ts";
+import { cutOffLeader } from "./cut-off-leader.ts";
 import type { Operator } from "./operator.ts";
 
 export interface NemesisWorld {
@@ -32,6 +33,9 @@ export interface NemesisWorld {
   /** A process stands still for so long; what it received before may be as old when it looks at it. */
   paused(ms: number): void;
   faulted(kind: string, member: NodeId | null): void;
+  /** The operator begins to put the new member in the place of the one that lost its disk; and has done so. */
+  replacing(member: SimMember): void;
+  replaced(member: SimMember): void;
 }
 
 /** How long the operator waits for a transfer; nobody looks at what came of it. */
@@ -168,19 +172,13 @@ export class Nemesis {
   }
 
   /**
-   * The leader is cut off, alone or with a minority, for long enough that the others elect another: it appends what nobody commits, and
-   * then all meet again. Now and then it can still be heard, or still hears.
+   * The leader is cut off for long enough that the others elect another: it appends what nobody commits, and then all meet again.
    */
   #splitLeader(): void {
     const { network } = this.#world;
     const leader = this.#leader();
     const ids = this.#world.members().map(({ id }) => id);
-    if (leader === null || ids.length < 3) return;
-    const others = this.#random.shuffled(ids.filter((id) => id !== leader.id));
-    const minority = [leader.id, ...others.slice(0, this.#random.below(Math.ceil(ids.length / 2) - 1))];
-    const majority = ids.filter((id) => !minority.includes(id));
-    network.links.heal();
-    network.links.split(minority, majority, this.#random.pick(["both", "both", "both", "in", "out"]));
+    if (leader === null || !cutOffLeader(network.links, leader.id, ids, this.#random)) return;
     this.#note("split of the leader", leader);
     this.#world.time.plan(this.#unitMs * this.#random.between(0.5, 5), () => {
       if (this.#isStopped) return;
@@ -257,14 +255,19 @@ export class Nemesis {
   }
 
   #hurtDisk(kind: "slowDisk" | "hangDisk" | "fullDisk", member: SimMember): void {
-    const { lane } = member;
-    if (kind === "slowDisk") lane.slowness = this.#random.pick([3, 20, 100]);
-    if (kind === "hangDisk") lane.isHung = true;
-    if (kind === "fullDisk") lane.isFull = true;
+    const lanes = [member.lane, member.imageLane];
+    const slowness = kind === "slowDisk" ? this.#random.pick([3, 20, 100]) : 1;
+    for (const lane of lanes) {
+      if (kind === "slowDisk") lane.slowness = slowness;
+      if (kind === "hangDisk") lane.isHung = true;
+      if (kind === "fullDisk") lane.isFull = true;
+    }
     this.#later(() => {
-      if (kind === "slowDisk") lane.slowness = 1;
-      if (kind === "hangDisk") lane.release();
-      if (kind === "fullDisk") lane.isFull = false;
+      for (const lane of lanes) {
+        if (kind === "slowDisk") lane.slowness = 1;
+        if (kind === "hangDisk") lane.release();
+        if (kind === "fullDisk") lane.isFull = false;
+      }
     });
     this.#note(kind, member);
   }
@@ -286,9 +289,13 @@ export class Nemesis {
     this.#world.operator.pursue({
       id: member.id,
       incarnation,
-      reached: () => this.#world.atlas.repair(member.id),
+      reached: () => {
+        this.#world.atlas.repair(member.id);
+        this.#world.replaced(member);
+      },
     });
     this.#note("wipe", member);
+    this.#world.replacing(member);
   }
 
   #transfer(member: SimMember): void {

@@ -50,6 +50,8 @@ export interface MemberSettings {
   readonly disk: DiskTiming;
   readonly tearsWrites: boolean;
   readonly clockRate: number;
+  /** Whether the state image has a queue of its own, so that the log can be written while the image is slow. */
+  readonly separateImage: boolean;
 }
 
 export class SimMember {
@@ -58,6 +60,8 @@ export class SimMember {
   readonly number: number;
   incarnation: string;
   lane: Lane;
+  /** The state image's; the same as `lane` in most runs. */
+  imageLane: Lane;
   disk: SimDisk;
   stores: SimRecordStores;
   /** What its state machine holds. The core hears of a snapshot a turn later. */
@@ -93,6 +97,7 @@ export class SimMember {
     this.#settings = options.settings;
     this.#hooks = options.hooks;
     this.lane = this.#newLane();
+    this.imageLane = this.#newImageLane();
     this.disk = this.#newDisk();
     this.stores = this.#newStores();
   }
@@ -144,6 +149,7 @@ export class SimMember {
     this.#network.detach(this.id);
     if (!withPower) return;
     this.lane.losePower();
+    this.imageLane.losePower();
     this.disk.losePower();
     this.stores.losePower(this.#random);
   }
@@ -154,6 +160,7 @@ export class SimMember {
     this.incarnation = incarnation;
     this.installedIndex = 0;
     this.lane = this.#newLane();
+    this.imageLane = this.#newImageLane();
     this.disk = this.#newDisk();
     this.stores = this.#newStores();
   }
@@ -258,6 +265,10 @@ export class SimMember {
     return new Lane(this.#time, this.#random.fork(), this.#hooks.disk(this));
   }
 
+  #newImageLane(): Lane {
+    return this.#settings.separateImage ? this.#newLane() : this.lane;
+  }
+
   #newDisk(): SimDisk {
     const { disk, tearsWrites } = this.#settings;
     const simDisk = new SimDisk({ lane: this.lane, random: this.#random.fork(), timing: disk, tearsWrites });
@@ -266,6 +277,6 @@ export class SimMember {
   }
 
   #newStores(): SimRecordStores {
-    return new SimRecordStores(this.lane, this.#settings.disk);
+    return new SimRecordStores(this.imageLane, this.#settings.disk);
   }
 }

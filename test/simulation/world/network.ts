@@ -31,6 +31,9 @@ export interface NetworkOptions {
   readonly reorders: boolean;
   /** Whether messages go through the wire format and back. */
   readonly encodes: boolean;
+  /** How often a message is held up, and overtaken by others, for up to so long: over an election or two. */
+  readonly stragglerChance: number;
+  readonly stragglerMs: number;
 }
 
 /** One running process as the network sees it. */
@@ -60,6 +63,8 @@ export interface NetworkHooks {
     message: Message | null,
     delayMs: number,
   ) => void;
+  /** The last chunk of an image has arrived. */
+  readonly imageReceived: (to: NodeId, from: NodeId) => void;
 }
 
 /** A snapshot's chunk that got lost is asked for again after this, so many times. */
@@ -71,6 +76,7 @@ export class SimNetwork {
   readonly links = new Links();
   readonly #time: VirtualTime;
   readonly #random: Random;
+  readonly #stragglers: Random;
   readonly #options: NetworkOptions;
   readonly #hooks: NetworkHooks;
   readonly #endpoints = new Map<NodeId, Endpoint>();
@@ -83,11 +89,19 @@ export class SimNetwork {
   /** From then on nothing is lost or repeated. */
   #isCalm = false;
 
-  constructor(time: VirtualTime, random: Random, options: NetworkOptions, hooks: NetworkHooks) {
-    this.#time = time;
-    this.#random = random;
-    this.#options = options;
-    this.#hooks = hooks;
+  constructor(options: {
+    readonly time: VirtualTime;
+    readonly random: Random;
+    /** Decides who straggles. */
+    readonly stragglers: Random;
+    readonly network: NetworkOptions;
+    readonly hooks: NetworkHooks;
+  }) {
+    this.#time = options.time;
+    this.#random = options.random;
+    this.#stragglers = options.stragglers;
+    this.#options = options.network;
+    this.#hooks = options.hooks;
   }
 
   /** Heals everything, for good. */
@@ -151,8 +165,14 @@ export class SimNetwork {
   }
 
   #deliver(self: Endpoint, message: Message): void {
-    const delayMs = this.#delayMs(self.id, message.to);
+    const { stragglerChance, stragglerMs } = this.#options;
+    const straggles = !this.#isCalm && this.#stragglers.chance(stragglerChance);
+    const delayMs =
+      this.#delayMs(self.id, message.to) + (straggles ? this.#stragglers.between(0, stragglerMs) : 0);
+    const receiver = this.#endpoints.get(message.to);
     this.#time.plan(delayMs, () => {
+      // It was held up on a connection between two processes, and ends with either.
+      if (straggles && (self.process.hasEnded || receiver?.process.hasEnded !== false)) return;
       const target = this.#reach(self, message.to);
       if (target === null) {
         if (this.#random.chance(0.2)) self.process.run(() => self.handler.unreachable(message.to));
@@ -265,7 +285,10 @@ export class SimNetwork {
     };
     const take = (position: number, chunk: Uint8Array | null | undefined): void => {
       if (chunk === undefined) return done({ message: "no longer offered" });
-      if (chunk === null) return done(null);
+      if (chunk === null) {
+        this.#hooks.imageReceived(self.id, from);
+        return done(null);
+      }
       onChunk(chunk, (failure) => (failure === null ? ask(position + 1, 0) : done(failure)));
     };
     self.process.soon(() => ask(0, 0));
