@@ -41,11 +41,22 @@ export async function storage(options: {
     sayRestart(`${instances} instances and 50,000 log entries after the image`, full);
     const bytes = (full.settledMemory - empty.settledMemory) / instances;
     console.log(`  memory, settled, above that of 1 instance: ${Math.round(bytes)} bytes an instance`);
+    for (const [what, name] of Object.entries(parts)) {
+      const more = (full.settledParts.get(name) ?? 0) - (empty.settledParts.get(name) ?? 0);
+      console.log(`    ${what}: ${Math.round(more / instances)}`);
+    }
     return full.readyMs < (instances > 100_000 ? 15_000 : 2_000);
   } finally {
     fs.rmSync(root, { recursive: true, force: true });
   }
 }
+
+/** What the memory is made of, by the member's own metrics. What is left is native: the allocator, LevelDB, and pages that are shared. */
+const parts = {
+  "objects on the heap, those that nobody needs any more included": "nodejs_heap_size_used_bytes",
+  "the heap with its free rest": "nodejs_heap_size_total_bytes",
+  "buffers and typed arrays outside of it": "nodejs_external_memory_bytes",
+} as const;
 
 function say(what: string, rate: number): void {
   console.log(`  ${what}: ${Math.round(rate).toLocaleString("en-US")}`);
@@ -111,6 +122,8 @@ interface Restart {
   readonly memory: number;
   /** Resident bytes once what the replay changed is in the image, and the garbage of the start is gone. */
   readonly settledMemory: number;
+  /** Metrics by name, then. */
+  readonly settledParts: ReadonlyMap<string, number>;
 }
 
 async function restart(root: string, instances: number, tail: number): Promise<Restart> {
@@ -139,12 +152,23 @@ async function restart(root: string, instances: number, tail: number): Promise<R
     const memory = residentBytes(member.pid);
     await sleep(settleMs);
     const settledMemory = residentBytes(member.pid);
+    const settledParts = await metricsOf(urls.clientUrl);
     const said = /"msg":"(recovered [^"]+)"/.exec(member.log)?.[1] ?? "";
     console.log(`  (${said})`);
-    return { readyMs, memory, settledMemory };
+    return { readyMs, memory, settledMemory, settledParts };
   } finally {
     await member.kill();
   }
+}
+
+async function metricsOf(url: string): Promise<ReadonlyMap<string, number>> {
+  const lines = (await (await fetch(`${url}/metrics`)).text()).split("\n");
+  return new Map(
+    lines.flatMap((line) => {
+      const [, name, value] = /^([a-z]\w*)(?:\{member="[^"]*"\})? (\S+)$/.exec(line) ?? [];
+      return name === undefined ? [] : [[name, Number(value)] as const];
+    }),
+  );
 }
 
 function residentBytes(pid: number): number {
