@@ -8,6 +8,7 @@ import type { RaftStatus } from "../raft/io.ts";
 import type { Index, NodeId } from "../raft/types.ts";
 import type { Registry } from "../registry/registry.ts";
 import { isStalled, WriteTimes } from "./disk-rules.ts";
+import { isHashNear, keepHashUp } from "./hash-upkeep.ts";
 import type { ReplicaObserver } from "./observer.ts";
 import { Pace } from "./pace.ts";
 import type { Checkpoint, DiskRoom, MemberReport, PeerNetwork } from "./ports.ts";
@@ -50,18 +51,6 @@ const roundsPerWrite = 4;
 
 /** So long after a late round nothing is concluded from how long writes take, milliseconds. A disk that hangs is known all the same. */
 const latenessKeptMs = 1_000;
-
-/** Changed records that the state hash lets gather: what changes often, as leases do, is then hashed now and then and not every turn. */
-const unsettledKept = 500;
-
-/** The same until a start has caught up: nobody asks for a hash before, and the next entries would change it again. */
-const unsettledInReplay = 2_000_000;
-
-/** Records that it takes up in one turn when there are more, as after a start. */
-const settledPerTurn = 2_000;
-
-/** A checkpoint that would cost more than this many records is left out: it must not hold up the loop. */
-const unsettledMax = 10_000;
 
 /** What a member said counts this long, in intervals of reports. */
 const reportsKept = 5;
@@ -109,7 +98,7 @@ export class Health {
 
   tick(nowMs: number): void {
     this.#noteLateness(nowMs);
-    this.#settleHash();
+    keepHashUp(this.#options.registry(), this.#options.isReplaying());
     if (this.isStalled && this.#isLeader) this.#judgeDisk(nowMs);
     if (nowMs - this.#lastRoundMs < this.#options.settings.reportIntervalMs) return;
     this.#lastRoundMs = nowMs;
@@ -146,7 +135,7 @@ export class Health {
   applied(index: Index): void {
     if (index % this.#options.settings.hashEveryEntries !== 0) return;
     const registry = this.#options.registry();
-    if (registry.settleHash(0) > unsettledMax) return;
+    if (!isHashNear(registry)) return;
     const checkpoint = { index, hash: registry.stateHash() };
     this.#checkpoints = [...this.#checkpoints, checkpoint].slice(-checkpointsMax);
   }
@@ -166,12 +155,6 @@ export class Health {
       lateMs: this.#pace.lateMs,
       checkpoints: this.#checkpoints,
     };
-  }
-
-  #settleHash(): void {
-    const registry = this.#options.registry();
-    const kept = this.#options.isReplaying() ? unsettledInReplay : unsettledKept;
-    if (registry.settleHash(0) > kept) registry.settleHash(settledPerTurn);
   }
 
   get #isLeader(): boolean {
