@@ -52,6 +52,11 @@ export class ChangedRecords {
     return this.sum.text();
   }
 
+  /** See RecordRange. Of records with an object of their own everything that changed is told anyway, also of those that came and went. */
+  imageReplaced(): void {
+    this.#range?.imageReplaced();
+  }
+
   /** All changes at once: a part of them would be a state that never was. They can be read little by little. */
   take(): TakenChanges {
     const changed = this.#changed;

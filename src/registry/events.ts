@@ -32,8 +32,8 @@ export class EventWindow implements RecordRange {
   #first = 1;
   /** The image has those before, as far as they are in the window. */
   #takenTo = 1;
-  /** The image has to lose those from `from` up to and without `to`. */
-  #gone = { from: 1, to: 1 };
+  /** It may have those from `from` up to and without `to`, and has to lose those of them that are before the window. */
+  #inImage = { from: 1, to: 1 };
   /** Those before, as far as they are in the window, are part of the hash. */
   #countedTo = 1;
   /** While loading. */
@@ -75,16 +75,16 @@ export class EventWindow implements RecordRange {
   }
 
   get changedCount(): number {
-    return this.#next - this.#untaken + this.#gone.to - this.#gone.from;
+    return this.#next - this.#untaken + this.#goneTo - this.#inImage.from;
   }
 
   take(): RangeChanges {
-    const { from: goneFrom, to: goneTo } = this.#gone;
+    const goneFrom = this.#inImage.from;
+    const goneCount = this.#goneTo - goneFrom;
     const cameFrom = this.#untaken;
-    const goneCount = goneTo - goneFrom;
     const pages = this.#pages.copy();
     this.#takenTo = this.#next;
-    this.#gone = { from: this.#first, to: this.#first };
+    this.#inImage = { from: this.#first, to: this.#next };
     return {
       count: goneCount + pages.next - cameFrom,
       addTo({ puts, deletes }, number) {
@@ -93,6 +93,10 @@ export class EventWindow implements RecordRange {
         else puts.push([eventKey(revision), pages.recordValue(revision)]);
       },
     };
+  }
+
+  imageReplaced(): void {
+    this.#inImage = { from: this.#inImage.from, to: this.#next };
   }
 
   get uncountedCount(): number {
@@ -137,6 +141,7 @@ export class EventWindow implements RecordRange {
       else this.#pages.addKept(instance, at);
     }
     this.#takenTo = this.#next;
+    this.#inImage = { from: this.#first, to: this.#next };
     this.#loaded = [];
   }
 
@@ -149,11 +154,18 @@ export class EventWindow implements RecordRange {
     return Math.max(this.#takenTo, this.#first);
   }
 
+  get #goneTo(): number {
+    const { from, to } = this.#inImage;
+    return Math.max(from, Math.min(to, this.#first));
+  }
+
   /** The next event is that of `revision`. What the image has to lose stays to be lost. */
   #beginAt(revision: number): void {
     if (this.count > 0) throw new Error(`revision ${revision} follows ${this.#next - 1}`);
     this.#pages = EventPages.from(revision);
     this.#first = this.#takenTo = this.#countedTo = revision;
+    const { from, to } = this.#inImage;
+    if (from === to) this.#inImage = { from: revision, to: revision };
   }
 
   #dropOldest(): void {
@@ -161,10 +173,6 @@ export class EventWindow implements RecordRange {
     this.#first += 1;
     if (revision < this.#countedTo) this.#sum.subtract(this.#pages.fingerprint(revision));
     else this.#countedTo = this.#first;
-    if (revision < this.#takenTo) {
-      const { from, to } = this.#gone;
-      this.#gone = { from: from === to ? revision : from, to: this.#first };
-    }
     this.#pages.dropBefore(this.#first);
   }
 }

@@ -92,6 +92,8 @@ export interface RecordRange {
   readonly changedCount: number;
   /** They are taken now, and read later. */
   take(): RangeChanges;
+  /** Another member's image took the place of the one that changes were taken for: it may have what has never been taken here. */
+  imageReplaced(): void;
   /** How many the sum does not hold yet. Those that go leave it at once. */
   readonly uncountedCount: number;
   /** Adds up to so many of them. */

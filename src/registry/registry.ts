@@ -91,6 +91,11 @@ export class Registry implements RegistryView {
     return this.#state.changed.take().all();
   }
 
+  /** Changes are from now on those of an image that was made by another member, of a state between the last one taken and this one. */
+  imageReplaced(): void {
+    this.#state.changed.imageReplaced();
+  }
+
   /** The same, to be made in parts: there may be hundreds of thousands. */
   beginTakingChanges(): TakenChanges {
     return this.#state.changed.take();

@@ -114,6 +114,7 @@ export class ImageWriter {
 
   /** Another image is in the place of the old one, and holds everything up to `index`: also what a full disk had left. */
   resumeAt(index: Index): void {
+    this.#options.applier.registry.imageReplaced();
     this.#left = null;
     this.#writtenIndex = index;
     this.#syncedIndex = index;

@@ -73,6 +73,33 @@ test("an event that has left before the image had it leaves no trace in the reco
   expect(events(puts.map(([key]) => key))).toEqual([`event/${"3".padStart(16, "0")}`]);
 });
 
+test.each([
+  ["was received", false],
+  ["was made, and since", true],
+])("an image from another member loses the events that left the window while it %s", (_, alsoBefore) => {
+  const [member, other] = [new Harness(), new Harness()];
+  const both = (id: string): void => {
+    for (const harness of [member, other]) harness.ok(register(id, { ttlMs: ttlMsMax }));
+  };
+  both("a");
+  member.save();
+  both("b");
+  if (alsoBefore) for (const harness of [member, other]) harness.pass(eventsKeptMs);
+  both("c");
+  other.save();
+  // The log brings the member beyond the image while it becomes durable.
+  both("d");
+  member.image.clear();
+  for (const [key, value] of other.image) member.image.set(key, value);
+  member.registry.imageReplaced();
+  for (const harness of [member, other]) harness.pass(eventsKeptMs);
+  both("e");
+  member.restart();
+  other.save();
+  expect(member.records()).toEqual(other.records());
+  expect(member.registry.stateHash()).toBe(other.registry.stateHash());
+});
+
 test("only so many events are kept, and the window is the same after a restart", { timeout: 60_000 }, () => {
   const harness = new Harness();
   const perEntry = 1_000;

@@ -4,6 +4,8 @@ import { ImageWriter } from "../../src/replica/image-writer.ts";
 import { silentObserver } from "../../src/replica/observer.ts";
 import type { StateBatch, StateStore, StorageDone, StorageFailure } from "../../src/replica/ports.ts";
 import { Proposals } from "../../src/replica/proposals.ts";
+import { eventKey } from "../../src/registry/event-pages.ts";
+import { registryLimits } from "../../src/registry/model.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import type { Entry } from "../../src/raft/types.ts";
 import { commandVersion } from "../../src/registry/commands.ts";
@@ -45,11 +47,11 @@ function bench() {
     onSynced: (index) => synced.push(index),
     onFailed: (failure) => failures.push(failure),
   });
-  const apply = (id: string): void => {
+  const apply = (id: string, clusterTime = 0): void => {
     const { last } = applier.base;
     const envelope = { command: register(id), member: "n1", at: 0, idempotencyKey: null, by: null };
     const payload = virtualCodec.encode({ version: commandVersion, envelopes: [envelope] });
-    const entry: Entry = { kind: "command", term: 1, index: last.index + 1, clusterTime: 0, payload };
+    const entry: Entry = { kind: "command", term: 1, index: last.index + 1, clusterTime, payload };
     applier.apply([entry]);
   };
   const pass = (ms: number): void => {
@@ -188,4 +190,15 @@ test("while another image is put in its place nothing is written, and a pause wa
   writer.resumeAt(1);
   pass(100);
   expect(writes).toHaveLength(2);
+});
+
+test("an image from another member loses the events that left the window before changes were taken for it", () => {
+  const { writer, writes, apply, pass } = bench();
+  apply("a");
+  writer.pause(() => {});
+  apply("b");
+  writer.resumeAt(1);
+  apply("c", registryLimits.eventsKeptMs);
+  pass(100);
+  expect(writes[0]!.batch.deletes).toEqual([eventKey(1), eventKey(2)]);
 });
