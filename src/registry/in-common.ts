@@ -9,8 +9,8 @@
 export interface TextDecoding {
   /** A string of its own, of bytes that are ASCII. */
   ascii(bytes: Uint8Array, start: number, end: number): string;
-  /** The string that a packed text stands for, whatever is in it; `bytes` has its header too. */
-  any(bytes: Uint8Array): string;
+  /** The same of any bytes; what is no UTF-8 becomes U+FFFD, and nothing is left out. */
+  utf8(bytes: Uint8Array, start: number, end: number): string;
 }
 
 /** Powers of two. */
@@ -36,8 +36,7 @@ export class InCommon {
     this.#decoding = decoding;
   }
 
-  /** The text at `start`, whose header stands at `header`. */
-  text(bytes: Uint8Array, header: number, start: number, end: number): string {
+  text(bytes: Uint8Array, start: number, end: number): string {
     let hash = 0;
     let all = 0;
     for (let i = start; i < end; i += 1) {
@@ -45,7 +44,7 @@ export class InCommon {
       hash = Math.imul(hash ^ byte, 0x01000193);
       all |= byte;
     }
-    if (all > 0x7f) return this.#decoding.any(bytes.subarray(header, end));
+    if (all > 0x7f) return this.#decoding.utf8(bytes, start, end);
     if (end - start > textBytesMax) return this.#decoding.ascii(bytes, start, end);
     const place = (hash ^ (hash >>> 15)) & (textPlaces - 1);
     const known = this.#texts[place] ?? "";

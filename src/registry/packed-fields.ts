@@ -60,7 +60,6 @@ export class PackedFields extends Fields {
   }
 
   override text(): string {
-    const header = this.#position;
     const first = this.#next();
     let length: number;
     if (first >= mark.arrayEnd && first < mark.textEnd) length = first - mark.arrayEnd;
@@ -69,8 +68,7 @@ export class PackedFields extends Fields {
     else if (first === mark.text32) length = this.#unsigned(4);
     else throw this.unexpected("a string", first);
     const start = this.#position;
-    const end = this.#pass(length);
-    return this.#inCommon.text(this.#bytes, header, start, end);
+    return this.#inCommon.text(this.#bytes, start, this.#pass(length));
   }
 
   override integer(): number {

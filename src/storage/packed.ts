@@ -2,11 +2,12 @@
 
 import { InCommon } from "../registry/in-common.ts";
 import { PackedFields } from "../registry/packed-fields.ts";
-import { decode } from "./msgpack.ts";
 
+// Not by msgpackr: where its native addon is missing, which is optional, long texts lose a byte order mark at their beginning, and what a
+// member applies must not depend on how it was installed.
 const inCommon = new InCommon({
   ascii: (bytes, start, end) => asBuffer(bytes).toString("latin1", start, end),
-  any: (bytes) => String(decode(bytes)),
+  utf8: (bytes, start, end) => asBuffer(bytes).toString("utf8", start, end),
 });
 
 /** The fields of the array at `start`. Throws MalformedError when there is none. */

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { batchToArray, CommandFormatError } from "../../src/registry/command-codec.ts";
@@ -30,6 +31,19 @@ test("texts of every length and alphabet are what a decoder of everything makes 
   const fields = packed(texts);
   for (const text of texts) expect(fields.text()).toBe(decode(encode(text)));
   fields.end();
+});
+
+test("a text is the same where msgpackr has no native addon, byte order marks included", () => {
+  const texts = ["\ufeff", "\ufeff\ufeff".padEnd(70), `\ufeff${"ä".repeat(3_000)}`, "ä\u0000".repeat(40)];
+  const read = `
+    import { encode } from "${import.meta.resolve("../../src/storage/msgpack.ts")}";
+    import { packedFields } from "${import.meta.resolve("../../src/storage/packed.ts")}";
+    const fields = packedFields(encode(${JSON.stringify(texts)}), "texts");
+    console.log(JSON.stringify([fields.text(), fields.text(), fields.text(), fields.text()]));
+  `;
+  const env = { ...process.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: "true" };
+  const output = execFileSync(process.execPath, ["--input-type=module", "--eval", read], { env });
+  expect(JSON.parse(output.toString())).toEqual(texts);
 });
 
 test("lists, bytes, booleans and null are read in order, and long lists like short ones", () => {
