@@ -130,7 +130,7 @@ export class PackedFields extends Fields {
 
   override common<Value>(read: (fields: Fields) => Value): Value {
     const start = this.#position;
-    const end = this.#endOf(start);
+    const end = this.#endOfTexts(start);
     if (this.#left === 0 || end > this.#end) return read(this);
     const known = this.#inCommon.value(read, this.#bytes, start, end);
     if (known === undefined) return this.#inCommon.keep(read, this.#bytes, start, end, read(this));
@@ -221,13 +221,16 @@ export class PackedFields extends Fields {
     return value;
   }
 
-  /** Where the value at `position` ends, if it is a short text or a short list of them; else beyond the end of everything. */
-  #endOf(position: number): number {
+  /** Where the value at `position` ends, if it is a short list of short texts; else beyond the end of everything. */
+  #endOfTexts(position: number): number {
     const first = this.#bytes[position] ?? 0;
-    if (first >= mark.arrayEnd && first < mark.textEnd) return position + 1 + first - mark.arrayEnd;
     if (first < mark.array || first >= mark.arrayEnd) return Infinity;
     let end = position + 1;
-    for (let i = first - mark.array; i > 0 && end < this.#end; i -= 1) end = this.#endOf(end);
+    for (let left = first - mark.array; left > 0; left -= 1) {
+      const header = this.#bytes[end] ?? 0;
+      if (header < mark.arrayEnd || header >= mark.textEnd) return Infinity;
+      end += 1 + header - mark.arrayEnd;
+    }
     return end;
   }
 }

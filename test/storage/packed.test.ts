@@ -8,6 +8,7 @@ import { UnknownCommandError } from "../../src/registry/unknown-command.ts";
 import { commandCodec } from "../../src/storage/command-codec.ts";
 import { decode, encode } from "../../src/storage/msgpack.ts";
 import { packedFields } from "../../src/storage/packed.ts";
+import { register } from "../support/commands.ts";
 import { checkProperty } from "../support/property.ts";
 import { entry } from "../registry/random-commands.ts";
 
@@ -115,6 +116,15 @@ test("any batch of commands comes back as it was", { timeout: 60_000 }, () => {
     const batch = { version: commandVersion, envelopes };
     expect(commandCodec.decode(commandCodec.encode(batch))).toEqual(JSON.parse(JSON.stringify(batch)));
   });
+});
+
+test("a batch whose bytes are lists in lists, however deep, is refused like any other that makes no sense", () => {
+  const command = register("a", { host: "here", port: 80 });
+  const envelopes = [{ command, member: "n1", at: 1, idempotencyKey: null, by: null }];
+  const bytes = Buffer.from(encode(batchToArray({ version: commandVersion, envelopes })));
+  const tags = bytes.indexOf(0x90, bytes.indexOf("here"));
+  const deep = Buffer.concat([bytes.subarray(0, tags), Buffer.alloc(500_000, 0x91), bytes.subarray(tags)]);
+  expect(() => commandCodec.decode(deep)).toThrow(CommandFormatError);
 });
 
 test("bytes of a batch that are cut or changed are refused, or are a batch", { timeout: 60_000 }, () => {
