@@ -8,6 +8,7 @@ import { UnknownCommandError } from "../../src/registry/unknown-command.ts";
 import { commandCodec } from "../../src/storage/command-codec.ts";
 import { decode, encode } from "../../src/storage/msgpack.ts";
 import { packedFields } from "../../src/storage/packed.ts";
+import { slabBytes } from "../../src/storage/wal/slabs.ts";
 import { register } from "../support/commands.ts";
 import { checkProperty } from "../support/property.ts";
 import { entry } from "../registry/random-commands.ts";
@@ -125,6 +126,14 @@ test("a batch whose bytes are lists in lists, however deep, is refused like any 
   const tags = bytes.indexOf(0x90, bytes.indexOf("here"));
   const deep = Buffer.concat([bytes.subarray(0, tags), Buffer.alloc(500_000, 0x91), bytes.subarray(tags)]);
   expect(() => commandCodec.decode(deep)).toThrow(CommandFormatError);
+});
+
+test("the bytes of a batch keep nothing alive that was encoded beside them", () => {
+  const beside = encode(Array.from({ length: 100_000 }, (_, i) => i));
+  const bytes = commandCodec.encode({ version: commandVersion, envelopes: [] });
+  expect(bytes.buffer).not.toBe(beside.buffer);
+  expect(bytes.buffer).not.toBe(encode([]).buffer);
+  expect(bytes.buffer.byteLength).toBeLessThanOrEqual(slabBytes);
 });
 
 test("bytes of a batch that are cut or changed are refused, or are a batch", { timeout: 60_000 }, () => {
