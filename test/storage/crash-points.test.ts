@@ -133,19 +133,25 @@ const history: readonly (readonly Step[])[] = [
   [compact(44, 6)],
 ];
 
-test("after a crash at any moment everything acknowledged is there, and nothing is half there", () => {
-  const faults: unknown[] = [];
-  const total = operationsOf(history);
-  expect(total).toBeGreaterThan(100);
-  for (let operations = 1; operations <= total; operations += 1) {
-    for (let variant = 0; variant < 4; variant += 1) {
-      const seed = operations * 10 + variant;
-      const run = runUntil(operations, seed, new MemoryDisk());
-      faults.push(faultOf(startAgain(run.crashed, seed), { ...run, seed }));
+const hundredsOfStarts = { timeout: 60_000 };
+
+test(
+  "after a crash at any moment everything acknowledged is there, and nothing is half there",
+  hundredsOfStarts,
+  () => {
+    const faults: unknown[] = [];
+    const total = operationsOf(history);
+    expect(total).toBeGreaterThan(100);
+    for (let operations = 1; operations <= total; operations += 1) {
+      for (let variant = 0; variant < 4; variant += 1) {
+        const seed = operations * 10 + variant;
+        const run = runUntil(operations, seed, new MemoryDisk());
+        faults.push(faultOf(startAgain(run.crashed, seed), { ...run, seed }));
+      }
     }
-  }
-  expect(faults.filter((fault) => fault !== null)).toEqual([]);
-});
+    expect(faults.filter((fault) => fault !== null)).toEqual([]);
+  },
+);
 
 test("kill -9 alone loses nothing that was written", () => {
   const faults: unknown[] = [];
@@ -156,16 +162,20 @@ test("kill -9 alone loses nothing that was written", () => {
   expect(faults.filter((fault) => fault !== null)).toEqual([]);
 });
 
-test("what a start finds after kill -9 it has made durable: a power loss then takes nothing of it", () => {
-  for (let operations = 1; operations <= operationsOf(history); operations += 1) {
-    const { crashed: killed } = runUntil(operations, operations, new MemoryDisk(), (machine) =>
-      machine.killed(),
-    );
-    const told = toldBy(killed.open());
-    const again = toldBy(killed.crashed(seededRandom(operations)).open());
-    expect(again, `seed=${operations}`).toEqual(told);
-  }
-});
+test(
+  "what a start finds after kill -9 it has made durable: a power loss then takes nothing of it",
+  hundredsOfStarts,
+  () => {
+    for (let operations = 1; operations <= operationsOf(history); operations += 1) {
+      const { crashed: killed } = runUntil(operations, operations, new MemoryDisk(), (machine) =>
+        machine.killed(),
+      );
+      const told = toldBy(killed.open());
+      const again = toldBy(killed.crashed(seededRandom(operations)).open());
+      expect(again, `seed=${operations}`).toEqual(told);
+    }
+  },
+);
 
 test("a promise, and an entry into a cluster, are kept once they were acknowledged, through kills and power losses", () => {
   for (let operations = 1; ; operations += 1) {
@@ -182,6 +192,35 @@ test("a promise, and an entry into a cluster, are kept once they were acknowledg
     }
     if (promiseAndJoin(operations).acknowledged === 2) break;
   }
+});
+
+test.each([
+  ["the newest segment", 1],
+  ["a new segment", 20],
+])("a write to %s that finds no room may be interrupted while it is cut back", (_, entriesBefore) => {
+  const outcomes = new Set<string>();
+  for (let operations = 0; operations < 12; operations += 1) {
+    for (let variant = 0; variant < 4; variant += 1) {
+      const { machine, storage } = Machine.founded();
+      const { log } = must(storage.stores, "founded");
+      const write = (first: number, count: number): LogWrite => ({
+        hardState: null,
+        truncateAfter: null,
+        entries: entriesFrom(first, count, 1),
+      });
+      machine.wait((done) => log.persist(write(2, entriesBefore), done));
+      machine.disk.fault = ({ kind }) => (kind === "write" ? { code: "ENOSPC", writtenBytes: 30 } : null);
+      const results: unknown[] = [];
+      log.persist(write(entriesBefore + 2, 3), (failure) => void results.push(failure?.kind));
+      for (let step = 0; step < operations; step += 1) machine.stepOnce();
+      outcomes.add(results.join());
+      const seed = operations * 10 + variant;
+      const { boot } = must(machine.crashed(seededRandom(seed)).open().stores, "a member").recovered;
+      expect(boot.recovering, `seed=${seed}`).toBe(false);
+      expect(boot.entries.at(-1)?.index, `seed=${seed}`).toBe(entriesBefore + 1);
+    }
+  }
+  expect([...outcomes]).toEqual(["", "full"]);
 });
 
 test("the check itself: on a disk that ignores syncs, power losses lose what was acknowledged", () => {
