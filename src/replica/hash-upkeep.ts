@@ -18,10 +18,10 @@ export const settledPerTurn = 2_000;
 /** A checkpoint that would cost more than this many records is left out: it must not hold up the loop. */
 export const unsettledMax = 10_000;
 
-/** To be called in every turn. */
-export function keepHashUp(state: HashedState, isReplaying: boolean): void {
+/** To be called in every turn. Returns whether another turn is needed for this alone: after a start there is more than one can do. */
+export function keepHashUp(state: HashedState, isReplaying: boolean): boolean {
   const kept = isReplaying ? unsettledInReplay : unsettledKept;
-  if (state.settleHash(0) > kept) state.settleHash(settledPerTurn);
+  return state.settleHash(0) > kept && state.settleHash(settledPerTurn) > unsettledMax;
 }
 
 /** Whether the hash can be asked for without holding up the loop. */

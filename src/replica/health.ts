@@ -39,6 +39,8 @@ export interface HealthOptions {
   /** Whether a write to the log or to the image has found no room, and has not been made up for. */
   readonly isFull: () => boolean;
   readonly transfer: (to: NodeId) => void;
+  /** Asks for another turn. */
+  readonly wake: () => void;
   /** This member must not go on. */
   readonly fatal: (error: Error) => void;
 }
@@ -98,7 +100,7 @@ export class Health {
 
   tick(nowMs: number): void {
     this.#noteLateness(nowMs);
-    keepHashUp(this.#options.registry(), this.#options.isReplaying());
+    if (keepHashUp(this.#options.registry(), this.#options.isReplaying())) this.#options.wake();
     if (this.isStalled && this.#isLeader) this.#judgeDisk(nowMs);
     if (nowMs - this.#lastRoundMs < this.#options.settings.reportIntervalMs) return;
     this.#lastRoundMs = nowMs;

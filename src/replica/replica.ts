@@ -14,6 +14,7 @@ import type { Command, RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { AdminEnd } from "./admin.ts";
 import { isGrowth } from "./command-size.ts";
+import { isHashNear } from "./hash-upkeep.ts";
 import type { ReadinessCheck, ReadOptions, Renewal, RenewalResult, WriteOptions } from "./member.ts";
 import type { WriteOutcome } from "./observer.ts";
 import type { ImageSource, PeerHandler, PeerReply, PeerRequest, PeerView, StorageFailure } from "./ports.ts";
@@ -114,9 +115,13 @@ export class Replica implements PeerHandler {
     return this.#wiring.core.term;
   }
 
-  /** Whether this member still applies what its log held at the start, or has not yet written to its image what came of it. */
+  /**
+   * Whether this member still applies what its log held at the start, or has not yet written to its image what came of it, or taken it all
+   * up into its state hash.
+   */
   get isStarting(): boolean {
-    return this.#wiring.isReplaying || this.#wiring.image.isReplayUnwritten;
+    const { isReplaying, image } = this.#wiring;
+    return isReplaying || image.isReplayUnwritten || !isHashNear(this.registry);
   }
 
   /** Milliseconds; 2147483647 while unknown. */

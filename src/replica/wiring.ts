@@ -374,6 +374,7 @@ export class Wiring {
       pendingMs: (nowMs) => Math.max(0, ports.log.oldestPendingMs(nowMs)),
       isFull: () => this.lane.full || this.image.full,
       transfer: (to) => this.driver.enqueue({ kind: "transfer", to }),
+      wake: () => this.driver.wake(),
       fatal: (error) => {
         this.driver.stop();
         observer.fatal(error);

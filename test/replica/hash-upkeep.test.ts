@@ -28,6 +28,14 @@ test.each([
   expect(many.settleHash(0)).toBe(Math.max(0, kept + 1 - settledPerTurn));
 });
 
+test("more than a turn can do asks for another turn, until the hash is near", () => {
+  const state = stateOf(unsettledMax + 2 * settledPerTurn);
+  expect(keepHashUp(state, false)).toBe(true);
+  expect(keepHashUp(state, false)).toBe(false);
+  expect(isHashNear(state)).toBe(true);
+  expect(keepHashUp(stateOf(unsettledInReplay), true)).toBe(false);
+});
+
 test("a hash that is further than so many records away is not asked for", () => {
   expect(isHashNear(stateOf(unsettledMax))).toBe(true);
   expect(isHashNear(stateOf(unsettledMax + 1))).toBe(false);
