@@ -253,14 +253,9 @@ class MemberLife implements RunningMember {
     http.setMember(new PromisedMember(replica, (peer) => this.#identify(peer)));
     network.start(clusterId, replica);
     replica.start();
-    const addresses = new OwnAddresses({
-      self: { id: config.id, incarnation, ...this.urls },
-      membership: () => replica.status.membership,
-      leader: () => replica.leader(),
-      change: (change, timeoutMs, end) => replica.changeMembership(change, timeoutMs, end),
-      after: (ms, task) => nodeScheduler.after(ms, task),
-      announced: () => logger.info({ ...this.urls }, "the cluster knows where this member is reached now"),
-    });
+    const self = { id: config.id, incarnation, ...this.urls };
+    const announced = (): void => logger.info({ ...this.urls }, "the cluster knows where this member is now");
+    const addresses = new OwnAddresses({ self, replica, scheduler: nodeScheduler, announced });
     let isStarting = !isNew;
     this.#stopTicks = every(config.tickMs, () => {
       replica.tick();

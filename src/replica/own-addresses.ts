@@ -4,10 +4,10 @@
  * Each member speaks for itself alone, and only as the incarnation that the membership names: one that was replaced, or is none, says nothing.
  */
 
-import type { RollcallError } from "../lib/errors.ts";
-import type { MembershipChange } from "../raft/io.ts";
 import { memberOf } from "../raft/membership.ts";
 import type { Membership, NodeId } from "../raft/types.ts";
+import type { Scheduler } from "./ports.ts";
+import type { Replica } from "./replica.ts";
 
 export interface OwnAddressesOptions {
   readonly self: {
@@ -16,15 +16,8 @@ export interface OwnAddressesOptions {
     readonly peerUrl: string;
     readonly clientUrl: string;
   };
-  /** As it is committed, or on its way. */
-  readonly membership: () => Membership;
-  readonly leader: () => NodeId | null;
-  readonly change: (
-    change: MembershipChange,
-    timeoutMs: number,
-    end: (error: RollcallError | null) => void,
-  ) => void;
-  readonly after: (ms: number, task: () => void) => void;
+  readonly replica: Pick<Replica, "status" | "leader" | "changeMembership">;
+  readonly scheduler: Pick<Scheduler, "after">;
   readonly announced: () => void;
 }
 
@@ -42,12 +35,12 @@ export class OwnAddresses {
 
   /** Proposes the addresses if they are not what the membership says. Once a tick; most find nothing to do. */
   tick(): void {
-    const { self, membership, leader, change, after, announced } = this.#options;
-    if (this.#isWaiting || leader() === null || !this.#hasMoved(membership())) return;
+    const { self, replica, scheduler, announced } = this.#options;
+    if (this.#isWaiting || replica.leader() === null || !this.#hasMoved(replica.status.membership)) return;
     this.#isWaiting = true;
-    change({ kind: "readdress", ...self }, changeTimeoutMs, (error) => {
+    replica.changeMembership({ kind: "readdress", ...self }, changeTimeoutMs, (error) => {
       if (error === null) announced();
-      after(retryMs, () => (this.#isWaiting = false));
+      scheduler.after(retryMs, () => (this.#isWaiting = false));
     });
   }
 

@@ -91,7 +91,7 @@ test("a member that comes back elsewhere tells the cluster where it is reached, 
   moved.start();
   await cluster.ready();
   await cluster.sameState();
-  expect(moved.log.match(/knows where this member is reached/g)).toHaveLength(1);
+  expect(moved.log.match(/knows where this member is now/g)).toHaveLength(1);
 });
 
 test("a member that was away catches up", async () => {

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { RollcallError } from "../../src/lib/errors.ts";
-import type { MembershipChange } from "../../src/raft/io.ts";
+import type { MembershipChange, RaftStatus } from "../../src/raft/io.ts";
 import type { Membership } from "../../src/raft/types.ts";
 import { OwnAddresses } from "../../src/replica/own-addresses.ts";
 
@@ -26,10 +26,19 @@ function member(state: { membership: Membership; leader: string | null }) {
   let announced = 0;
   const addresses = new OwnAddresses({
     self,
-    membership: () => state.membership,
-    leader: () => state.leader,
-    change: (change, _timeoutMs, end) => asked.push({ change, end }),
-    after: (_ms, task) => waiting.push(task),
+    replica: {
+      get status() {
+        return { membership: state.membership } as RaftStatus;
+      },
+      leader: () => state.leader,
+      changeMembership: (change, _timeoutMs, end) => asked.push({ change, end }),
+    },
+    scheduler: {
+      after: (_ms, task) => {
+        waiting.push(task);
+        return () => {};
+      },
+    },
     announced: () => (announced += 1),
   });
   return { addresses, asked, waiting, announced: () => announced };
