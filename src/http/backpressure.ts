@@ -57,8 +57,10 @@ export class Backpressure {
   refused(socket: Socket, waitMs: number): void {
     if (socket.destroyed || this.#unread.has(socket) || this.#isVital(socket)) return;
     this.#unread.add(socket);
-    // Not at once: while the turn lasts, Node takes what has come of a body that nobody wants, and reads on itself.
-    setImmediate(() => socket.pause());
+    // At once, because while more than a thousand connections have something the loop reads many times over before it does anything else;
+    // and again at the end of the turn, because Node reads on by itself where it drops a body that nobody wants.
+    socket.pause();
+    setImmediate(() => this.#unread.has(socket) && socket.pause());
     const timer = setTimeout(() => this.#readAgain(socket), waitMs);
     timer.unref();
   }

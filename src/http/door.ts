@@ -45,6 +45,7 @@ export function createDoor(
   return (request, response) => {
     const loadClass = loadClassOf(request.method ?? "", request.url ?? "");
     if (loadClass === "vital") backpressure.vital(request.socket);
+    pressure.look();
     const leave = admission.enter(loadClass, pressure.level);
     if (leave === null) return turnAway(options, loadClass, request, response);
     response.once("close", leave);

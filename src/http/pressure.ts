@@ -26,6 +26,7 @@ export const defaultPressureLimits: PressureLimits = { loopDelayMs: 10, underWay
 export const pressureMax = 3;
 
 const probeMs = 10;
+const overdueMs = 5 * probeMs;
 /** How fast the pressure follows, per second, when a measure is off by its whole target. */
 const risePerSecond = 1.5;
 const fallPerSecond = 0.7;
@@ -52,6 +53,12 @@ export class Pressure {
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  /** At each request: while there are very many, the loop reads on and on and lets no timer run. */
+  look(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#probedAtMs >= overdueMs) this.#probe(nowMs);
   }
 
   /** 0 to `pressureMax`. */

@@ -5,7 +5,7 @@ import { Admission, defaultAdmissionLimits } from "../../src/http/admission.ts";
 import { endpoints, pathsOf } from "../../src/http/endpoints.ts";
 import { loadClassOf } from "../../src/http/load-class.ts";
 import { loadClasses, type LoadClass } from "../../src/http/policy.ts";
-import { nextLevel, pressureMax } from "../../src/http/pressure.ts";
+import { nextLevel, Pressure, pressureMax } from "../../src/http/pressure.ts";
 import { renewAfterMs } from "../../src/http/render.ts";
 import { seededRandom } from "../support/random.ts";
 import type { HttpServerOptions } from "../../src/http/http-server.ts";
@@ -101,6 +101,14 @@ test("pressure rises while a measure is over its target, falls while all are bel
   expect(run(0, -1, 5)).toBe(0);
   // One long stall moves it as far as a quarter of a second would, no further.
   expect(nextLevel(0, 50, 20)).toBe(nextLevel(0, 8, 0.25));
+});
+
+test("pressure rises also while requests come so fast that no timer runs", () => {
+  const pressure = new Pressure({ loopDelayMs: 1_000, underWay: 1 }, () => 100);
+  for (const endMs = performance.now() + 5_000; pressure.level === 0 && performance.now() < endMs;)
+    pressure.look();
+  expect(pressure.level).toBeGreaterThan(0);
+  pressure.stop();
 });
 
 /** Holds one write, which alone is over the target of `turningAway`: everybody else who may be is turned away. Gives how to let go of it. */
