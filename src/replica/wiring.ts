@@ -1,7 +1,6 @@
 /**
  * The parts of one replica and what flows between them: effects of the core to storage, peers and state machine; their completions back
- * into the mailbox. What can be asked of a replica stands in `replica.ts`, a drawing of it all in
- * README.md.
+ * into the mailbox. What can be asked of a replica stands in `replica.ts`, a drawing of it all in README.md.
  */
 
 import { RollcallError } from "../lib/errors.ts";
