@@ -31,7 +31,8 @@ export class TakenChanges {
 
   /** All that has not been read yet, at once. */
   all(): StateChanges {
-    return this.next(Infinity) ?? this.#changes;
+    this.next(Infinity);
+    return this.#changes;
   }
 
   /** Does a part of the work, of which each record needs two steps at most. Returns the changes once all are made. */

@@ -8,13 +8,11 @@ import type { AmbushOptions } from "../options.ts";
 import type { Random } from "../random.ts";
 import type { SimMember } from "../world/member.ts";
 import { cutOffLeader } from "./cut-off-leader.ts";
+import { askToHandOver } from "./hand-over.ts";
 import type { NemesisWorld } from "./nemesis.ts";
 
 /** Who is away comes back after so many election timeouts, whatever became of the replacement. */
 const awayTimeoutsMax = 40;
-
-/** Nobody looks at what came of a transfer. */
-const transferWaitMs = 5_000;
 
 export class Ambushes {
   readonly #world: NemesisWorld;
@@ -73,9 +71,8 @@ export class Ambushes {
   replaced(member: SimMember): void {
     const away = this.#away;
     if (this.#isStopped || away === null) return;
-    for (const { process, replica } of this.#world.members())
-      if (replica?.isLeader === true)
-        process?.run(() => replica.transferLeadership(member.id, transferWaitMs, () => {}));
+    for (const other of this.#world.members())
+      if (other.replica?.isLeader === true) askToHandOver(other, member.id);
     this.#world.time.plan(this.#unitMs * this.#random.between(0.5, 3), () => this.#comeBack(away));
   }
 
@@ -92,7 +89,7 @@ export class Ambushes {
     if (successor === undefined) return;
     const lane = member.imageLane;
     lane.slowness = this.#random.pick([20, 100, 500]);
-    from.process?.run(() => from.replica?.transferLeadership(successor.id, transferWaitMs, () => {}));
+    askToHandOver(from, successor.id);
     this.#world.faulted("slow install", member.id);
     this.#world.time.plan(this.#unitMs * this.#random.between(0.5, 4), () => {
       lane.slowness = 1;

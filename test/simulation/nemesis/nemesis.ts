@@ -11,6 +11,7 @@ import { partitionShapes } from "../world/links.ts";
 import type { SimNetwork } from "../world/network.ts";
 import type { FaultAtlas } from "./atlas.ts";
 import { cutOffLeader } from "./cut-off-leader.ts";
+import { askToHandOver } from "./hand-over.ts";
 import type { Operator } from "./operator.ts";
 
 export interface NemesisWorld {
@@ -37,9 +38,6 @@ export interface NemesisWorld {
   replacing(member: SimMember): void;
   replaced(member: SimMember): void;
 }
-
-/** How long the operator waits for a transfer; nobody looks at what came of it. */
-const operatorWaitMs = 5_000;
 
 export class Nemesis {
   readonly #world: NemesisWorld;
@@ -300,7 +298,7 @@ export class Nemesis {
 
   #transfer(member: SimMember): void {
     const to = this.#random.chance(0.5) ? null : this.#random.pick(this.#world.members()).id;
-    member.process?.run(() => member.replica?.transferLeadership(to, operatorWaitMs, () => {}));
+    askToHandOver(member, to);
     this.#note("transfer", member);
   }
 
