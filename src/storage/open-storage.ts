@@ -195,7 +195,7 @@ function openState(
   used: OpenImage | null,
   done: (failure: StorageFailure | null, state: ImageStore | null) => void,
 ): void {
-  const soon = (task: () => void): void => scheduler.soon(task);
+  const soon = soonOf(scheduler);
   const open = (store: Omit<OpenImage, "image">, image: OpenImage["image"] | null): void => {
     removeOthers(stores, store.number, (failure) => {
       if (failure !== null) return done(failure, null);
@@ -204,6 +204,11 @@ function openState(
   };
   if (used !== null) return open(used, used.image);
   startEmpty(stores, (failure, store) => (store === null ? done(failure, null) : open(store, null)));
+}
+
+/** A function of its own, because a closure keeps what any closure of its scope uses: made in `openState`, all that the start has read. */
+function soonOf(scheduler: Scheduler): (task: () => void) => void {
+  return (task) => scheduler.soon(task);
 }
 
 function recoveredFrom(recovery: Recovery, search: ImageSearch): Recovered {

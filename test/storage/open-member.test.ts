@@ -12,7 +12,9 @@ import { makeDurablePath } from "../../src/storage/durable-path.ts";
 import { inspectFolder } from "../../src/storage/inspect.ts";
 import { openMemberStorage, type OpenedStorage } from "../../src/storage/open-member.ts";
 import { StorageRefusal } from "../../src/storage/refusal.ts";
+import { giveBackMemory } from "../../src/observability/give-back-memory.ts";
 import { seededRandom } from "../support/random.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { anEntry, baseAt, entriesFrom, membership, plainEntry } from "./machine.ts";
 
 let dir = "";
@@ -115,6 +117,33 @@ test("log and image survive a restart, and the report says what was found", asyn
   expect(new Map(image.records).has("instance/default/web/7")).toBe(false);
   await again.close();
 });
+
+test("what a start has read is garbage once the member has taken it, though the folder stays open", async () => {
+  const storage = await founded();
+  await persist(storage, { entries: entriesFrom(2, 100, 1) });
+  await writeImage(storage, { puts: [["instance/default/web/1", [1]]], base: baseAt(50, 1) });
+  await storage.close();
+
+  const again = await open();
+  const read = readBy(again);
+  again.forgetRecovered();
+  const left = await waitFor(
+    () => {
+      giveBackMemory(0);
+      const present = read.filter((one) => one.deref() !== undefined);
+      return present.length === 0 && present;
+    },
+    { what: "image and entries are garbage" },
+  );
+  expect(left).toEqual([]);
+  await again.close();
+});
+
+/** In a function of its own, so that nothing else here holds it. */
+function readBy(storage: OpenedStorage): readonly WeakRef<object>[] {
+  const { boot, image } = must(storage.recovered, "a member");
+  return [image.records, must(boot.entries.at(-1), "the newest entry")].map((one) => new WeakRef(one));
+}
 
 test("a torn end of the log is cut, and the log goes on there", async () => {
   const storage = await founded();
