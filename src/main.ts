@@ -21,6 +21,7 @@ import { monitorStalls } from "./observability/stall-monitor.ts";
 import { Bootstrap, type BootstrapState } from "./replica/bootstrap.ts";
 import { foreignCluster } from "./replica/foreign-cluster.ts";
 import { JoinClient } from "./replica/join-client.ts";
+import { loadRegistry } from "./replica/load-registry.ts";
 import { LogEvents } from "./replica/log-events.ts";
 import { sampleOf } from "./replica/member-sample.ts";
 import { every, nodeClock, nodeScheduler } from "./replica/node-runtime.ts";
@@ -207,17 +208,20 @@ class MemberLife implements RunningMember {
     if (this.#stopping !== null) return;
     const { clusterId } = storage.identity;
     if (isNew) logger.info({ clusterId }, "belongs to a cluster from now on");
-    this.#takePart({ isNew });
+    await this.#takePart({ isNew });
   }
 
   /** Builds the replica over what storage has recovered, and connects it with its ports. */
-  #takePart({ isNew }: { readonly isNew: boolean }): void {
+  async #takePart({ isNew }: { readonly isNew: boolean }): Promise<void> {
     const { config, logger, metrics, storage, network, http, version } = this.#parts;
     const { identity, log, state, recovered, codec, report } = storage;
     if (identity.clusterId === null || log === null || state === null || recovered === null) {
       throw new Error("a member of a cluster has a log and a state image");
     }
     const startedMs = nodeClock.monotonicMs();
+    const settings = settingsOf(config);
+    const registry = await loadRegistry(recovered.image, settings.loadStepsPerTurn);
+    if (this.#stopping !== null) return;
     const observer = new LogEvents({
       id: config.id,
       logger: logger.child({ component: "raft" }),
@@ -235,17 +239,11 @@ class MemberLife implements RunningMember {
       room: new NodeDiskRoom(config.data, config.diskReserveBytes),
     };
     const { clusterId, incarnation } = identity;
-    const settings = settingsOf(config);
-    const replica = new Replica({
-      id: config.id,
-      clusterId,
-      incarnation,
-      version,
-      recovered,
-      ports,
-      settings,
-      observer,
-    });
+    const { id } = config;
+    const replica = new Replica(
+      { id, clusterId, incarnation, version, recovered, ports, settings, observer },
+      registry,
+    );
     if (!isNew) logRecovered(replica, report.tookMs + nodeClock.monotonicMs() - startedMs, logger);
     storage.forgetRecovered();
     this.#replica = replica;

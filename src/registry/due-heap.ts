@@ -33,20 +33,6 @@ export class DueHeap {
     return (this.#positions[slot] ?? -1) >= 0;
   }
 
-  /**
-   * Puts these slots into an empty heap, and orders them once all are in it: half of them have nobody to sink below (Floyd, "Algorithm
-   * 245: Treesort", 1964).
-   */
-  fill(slots: Iterable<number>, timeOf: (slot: number) => number): void {
-    for (const slot of slots) {
-      this.#makeRoom(slot);
-      this.#times[slot] = timeOf(slot);
-      this.#positions[slot] = this.#heap.length;
-      this.#heap.push(slot);
-    }
-    for (let position = (this.#heap.length >> 1) - 1; position >= 0; position -= 1) this.#sink(position);
-  }
-
   /** Adds the slot, or moves it; also to be called when its order among equals has changed. */
   set(slot: number, time: number): void {
     this.#makeRoom(slot);

@@ -15,6 +15,7 @@ import { fingerprint, type FingerprintSum } from "./hash.ts";
 import { readEvent } from "./instance-codec.ts";
 import { type Instance, registryLimits } from "./model.ts";
 import type { RangeChanges, RecordRange } from "./records.ts";
+import { sortInSteps } from "./sort-in-steps.ts";
 import type { EventsSince } from "./view.ts";
 
 /** One event as its record has it, decoded only if nothing else tells what it was. */
@@ -119,8 +120,8 @@ export class EventWindow implements RecordRange {
   }
 
   /** At load, when all have been read. */
-  sort(): void {
-    this.#loaded.sort((left, right) => left.revision - right.revision);
+  sort(): Generator<undefined> {
+    return sortInSteps(this.#loaded, (left, right) => left.revision - right.revision);
   }
 
   /** At load, when they are sorted: the event that made this instance what it is tells of nothing else, and need not be decoded. */
@@ -131,7 +132,7 @@ export class EventWindow implements RecordRange {
   }
 
   /** At load, at its end. */
-  loaded(): void {
+  *loaded(): Generator<undefined> {
     const oldest = this.#loaded[0];
     if (oldest === undefined) return;
     this.#beginAt(oldest.revision);
@@ -139,6 +140,7 @@ export class EventWindow implements RecordRange {
       if (revision !== this.#next) throw new Error(`the event of revision ${this.#next} is missing`);
       if (instance === null) this.#pages.add(decoded(revision, fields), at);
       else this.#pages.addKept(instance, at);
+      yield;
     }
     this.#takenTo = this.#next;
     this.#inImage = { from: this.#first, to: this.#next };

@@ -133,12 +133,12 @@ export class Leases {
   }
 
   /** At load, after all registrations: what is held becomes due, and what is not is free. */
-  adopted(): void {
-    const held: number[] = [];
-    const free: number[] = [];
-    this.#holders.forEach((holder, slot) => (holder === null ? free : held).push(slot));
-    this.#due.fill(held, (slot) => this.dueAt(slot));
-    this.#free.fill(free, (slot) => slot);
+  *adopted(): Generator<undefined> {
+    for (const [slot, holder] of this.#holders.entries()) {
+      if (holder === null) this.#free.set(slot, slot);
+      else this.#due.set(slot, this.dueAt(slot));
+      yield;
+    }
   }
 
   #correct(slot: number): boolean {

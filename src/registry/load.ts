@@ -2,7 +2,7 @@
  * Builds the state from its records, exactly as it was when they were taken.
  *
  * Record by record, in whatever order they come, and keeping none of them: a large state is never in memory twice. What belongs
- * together is joined when all have come.
+ * together is joined when all have come. All of it goes in small steps, so that whoever loads a large state can do other things in between.
  *
  * The records come from our own storage, whose checksums have been verified: what does not fit together here is a defect or a newer
  * release's work, and ends the start.
@@ -15,26 +15,76 @@ import { ParkedOverride } from "./parked-overrides.ts";
 import type { StateRecord } from "./records.ts";
 import { Registration } from "./registration.ts";
 import type { Service } from "./service.ts";
+import { sortInSteps } from "./sort-in-steps.ts";
 import { RegistryState } from "./state.ts";
 
-export function loadState(records: Iterable<StateRecord>): RegistryState {
+/** The state that records make, built a part at a time. */
+export class StateLoading {
+  readonly #phases: Iterator<Iterator<undefined>, RegistryState>;
+  #phase: Iterator<undefined> = [].values();
+
+  constructor(records: Iterable<StateRecord>) {
+    this.#phases = phasesOf(records);
+  }
+
+  /** Does so many steps, of which each costs what one record costs, or less. Returns the state once it is whole. */
+  next(stepsMax: number): RegistryState | null {
+    for (let left = stepsMax; left > 0; left -= 1) {
+      if (this.#phase.next().done !== true) continue;
+      const phase = this.#phases.next();
+      if (phase.done === true) return phase.value;
+      this.#phase = phase.value;
+    }
+    return null;
+  }
+}
+
+function* phasesOf(records: Iterable<StateRecord>): Generator<Iterator<undefined>, RegistryState> {
   const loading = new Loading();
-  for (const [key, value] of records) loading.take(key, value);
-  return loading.end();
+  yield loading.takeAll(records);
+  yield* loading.join();
+  return loading.state;
 }
 
 class Loading {
-  readonly #state = new RegistryState();
+  readonly state = new RegistryState();
   readonly #registrations: Registration[] = [];
   readonly #keptResults: KeptResult[] = [];
   readonly #parkedOverrides: ParkedOverride[] = [];
   /** Services of which another record has told, and their own has not come yet; by what told of them. */
   readonly #expected = new Map<Service, string>();
   readonly #read = new Set<Service>();
+  readonly #empty: Service[] = [];
   #count = 0;
   #hasCounters = false;
 
-  take(key: string, value: unknown): void {
+  *takeAll(records: Iterable<StateRecord>): Generator<undefined> {
+    for (const [key, value] of records) {
+      this.#take(key, value);
+      yield;
+    }
+  }
+
+  /** What is to be done when all records have come, one part after the other. */
+  *join(): Generator<Iterator<undefined>> {
+    const { state } = this;
+    if (this.#count === 0) return;
+    this.#mustBeWhole();
+    yield this.#sortHistories();
+    yield sortInSteps(this.#empty, byEmptiness);
+    yield eachOf(this.#empty, (service) => state.catalog.queueIfEmpty(service));
+    yield state.events.sort();
+    yield eachOf(this.#registrations, (registration) => this.#grantLease(registration));
+    yield state.leases.adopted();
+    yield state.events.loaded();
+    yield sortInSteps(this.#keptResults, (left, right) => left.sequence - right.sequence);
+    yield eachOf(this.#keptResults, (kept) => state.keptResults.adopt(kept));
+    yield sortInSteps(this.#parkedOverrides, (left, right) => left.revision - right.revision);
+    yield eachOf(this.#parkedOverrides, (parked) => state.parkedOverrides.adopt(parked));
+    yield state.adoptAll();
+  }
+
+  #take(key: string, value: unknown): void {
     const slash = key.indexOf("/");
     const kind = slash < 0 ? key : key.slice(0, slash);
     const rest = slash < 0 ? "" : key.slice(slash + 1);
@@ -42,17 +92,17 @@ class Loading {
     switch (kind) {
       case "meta":
         this.#hasCounters = true;
-        return readFields(value, "meta", (fields) => this.#state.counters.read(fields));
+        return readFields(value, "meta", (fields) => this.state.counters.read(fields));
       case "service":
         return this.#takeService(rest, value);
       case "history":
         return this.#takeHistory(rest, value);
       case "lease-block":
-        return readFields(value, key, (fields) => this.#state.leases.readBlock(Number(rest), fields));
+        return readFields(value, key, (fields) => this.state.leases.readBlock(Number(rest), fields));
       case "instance":
         return this.#takeInstance(rest, value);
       case "event":
-        return this.#state.events.read(Number(rest), fieldsOf(value, key));
+        return this.state.events.read(Number(rest), fieldsOf(value, key));
       case "idempotency":
         this.#keptResults.push(readFields(value, key, (fields) => KeptResult.read(rest, fields)));
         return;
@@ -64,31 +114,18 @@ class Loading {
     }
   }
 
-  end(): RegistryState {
-    const state = this.#state;
-    if (this.#count === 0) return state;
+  #mustBeWhole(): void {
     if (!this.#hasCounters) throw broken("meta", "it is missing");
     const [unknown] = this.#expected;
     if (unknown !== undefined) throw broken(unknown[1], "its service has no record");
-    this.#queueEmptyServices();
-    for (const service of this.#read)
-      service.history.sort((left, right) => left.event.revision - right.event.revision);
-    state.events.sort();
-    this.#grantLeases();
-    state.events.loaded();
-    this.#keptResults.sort((left, right) => left.sequence - right.sequence);
-    for (const one of this.#keptResults) state.keptResults.adopt(one);
-    this.#parkedOverrides.sort((left, right) => left.revision - right.revision);
-    for (const one of this.#parkedOverrides) state.parkedOverrides.adopt(one);
-    state.adoptAll();
-    return state;
   }
 
   #takeService(rest: string, value: unknown): void {
     const [namespace = "", name = ""] = rest.split("/");
-    const service = this.#state.catalog.ensure(namespace, name);
+    const service = this.state.catalog.ensure(namespace, name);
     readFields(value, rest, (fields) => service.read(fields));
     this.#read.add(service);
+    if (service.emptySince !== null) this.#empty.push(service);
     this.#expected.delete(service);
   }
 
@@ -112,33 +149,40 @@ class Loading {
   }
 
   #serviceOf(namespace: string, name: string, key: string): Service {
-    const service = this.#state.catalog.ensure(namespace, name);
+    const service = this.state.catalog.ensure(namespace, name);
     if (!this.#read.has(service) && !this.#expected.has(service)) this.#expected.set(service, key);
     return service;
   }
 
-  #queueEmptyServices(): void {
-    const empty = [...this.#read].filter((service) => service.emptySince !== null);
-    empty.sort(
-      (left, right) => (left.emptySince ?? 0) - (right.emptySince ?? 0) || left.revision - right.revision,
-    );
-    for (const service of empty) this.#state.catalog.queueIfEmpty(service);
+  *#sortHistories(): Generator<undefined> {
+    for (const { history } of this.#read) {
+      history.sort((left, right) => left.event.revision - right.event.revision);
+      yield;
+    }
   }
 
-  #grantLeases(): void {
-    const { leases, events } = this.#state;
-    for (const registration of this.#registrations) {
-      const { instance } = registration;
-      if (!leases.adopt(registration))
-        throw broken(
-          `instance/${instance.namespace}/${instance.service}/${instance.id}`,
-          "its lease belongs to another",
-        );
-      events.share(instance);
-      this.#state.noteOverrideEnd(registration);
-    }
-    leases.adopted();
+  #grantLease(registration: Registration): void {
+    const { leases, events } = this.state;
+    const { instance } = registration;
+    if (!leases.adopt(registration))
+      throw broken(
+        `instance/${instance.namespace}/${instance.service}/${instance.id}`,
+        "its lease belongs to another",
+      );
+    events.share(instance);
+    this.state.noteOverrideEnd(registration);
   }
+}
+
+function* eachOf<Item>(items: Iterable<Item>, work: (item: Item) => void): Generator<undefined> {
+  for (const item of items) {
+    work(item);
+    yield;
+  }
+}
+
+function byEmptiness(left: Service, right: Service): number {
+  return (left.emptySince ?? 0) - (right.emptySince ?? 0) || left.revision - right.revision;
 }
 
 /** Reads all fields of a record's value, which comes decoded or as fields that are still packed. */

@@ -10,7 +10,7 @@ import type { Applying } from "./apply/change.ts";
 import { firstDue } from "./apply/expire.ts";
 import type { CommandBatch, CommandResult, RegistryEvent } from "./commands.ts";
 import { selectHistory, type HistoryQuery } from "./history.ts";
-import { loadState } from "./load.ts";
+import { StateLoading } from "./load.ts";
 import { defaultServiceSettings, type Instance, type InstanceKey, type ServiceSettings } from "./model.ts";
 import { matches, mismatches } from "./query.ts";
 import type { StateChanges, StateRecord } from "./records.ts";
@@ -33,6 +33,11 @@ export interface AppliedBatch {
   readonly events: RegistryEvent[];
 }
 
+export interface RegistryLoading {
+  /** Does so many steps, of which each record needs a few. Returns the registry once it is whole; throws as `load` does. */
+  next(stepsMax: number): Registry | null;
+}
+
 const revisionLeap = 2 ** 40;
 
 export class Registry implements RegistryView {
@@ -44,7 +49,22 @@ export class Registry implements RegistryView {
 
   /** Throws when the records do not make a registry: a defect, or a newer release's records. */
   static load(records: Iterable<StateRecord>): Registry {
-    return new Registry(loadState(records));
+    const loading = Registry.beginLoading(records);
+    for (;;) {
+      const registry = loading.next(Infinity);
+      if (registry !== null) return registry;
+    }
+  }
+
+  /** The same, to be done in parts: there may be millions of records. */
+  static beginLoading(records: Iterable<StateRecord>): RegistryLoading {
+    const loading = new StateLoading(records);
+    return {
+      next: (stepsMax) => {
+        const state = loading.next(stepsMax);
+        return state === null ? null : new Registry(state);
+      },
+    };
   }
 
   /**

@@ -108,8 +108,11 @@ export class RegistryState {
   }
 
   /** To be called once, when the state was loaded: everything in it is part of the hash. */
-  adoptAll(): void {
-    for (const record of this.#records()) this.changed.adopt(record);
+  *adoptAll(): Generator<undefined> {
+    for (const record of this.#records()) {
+      this.changed.adopt(record);
+      yield;
+    }
   }
 
   /** All but the events, which see to it themselves. */

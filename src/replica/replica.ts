@@ -30,8 +30,9 @@ export class Replica implements PeerHandler {
   readonly #watches: ClusterWatchProgress;
   #stopping = false;
 
-  constructor(options: ReplicaOptions) {
-    this.#wiring = new Wiring(options);
+  /** @param registry What the recovered image holds. */
+  constructor(options: ReplicaOptions, registry: Registry) {
+    this.#wiring = new Wiring(options, registry);
     this.#watches = new ClusterWatchProgress({
       self: options.id,
       peers: options.ports.peers,

@@ -21,6 +21,8 @@ export interface ReplicaSettings {
    * that changes several times is written once.
    */
   readonly replayRecordsMax: number;
+  /** A state is built out of its records, of which each needs about four steps, with so many steps in one turn of the loop. */
+  readonly loadStepsPerTurn: number;
   /** How often a written image is made to survive a power loss, so that the log before it may go. */
   readonly imageSyncIntervalMs: number;
   /** Entries kept in the log for followers that are behind, when the image no longer needs them. */
@@ -73,6 +75,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   flushIntervalMs: 200,
   flushRecordsMax: 4_000,
   replayRecordsMax: 1_000_000,
+  loadStepsPerTurn: 2_000,
   imageSyncIntervalMs: 10_000,
   retainEntries: 10_000,
   retainBytes: 64 * 1024 * 1024,

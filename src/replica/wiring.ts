@@ -8,7 +8,7 @@ import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
 import type { BootState, Entry, EntryId, Index, Membership } from "../raft/types.ts";
 import type { Command, RegistryEvent } from "../registry/commands.ts";
-import { Registry } from "../registry/registry.ts";
+import type { Registry } from "../registry/registry.ts";
 import { Admin } from "./admin.ts";
 import { AppliedWaiters } from "./applied-waiters.ts";
 import { Applier } from "./applier.ts";
@@ -57,9 +57,8 @@ export class Wiring {
   #readCount = 0;
   #diskFailure: StorageFailure | null = null;
 
-  constructor(options: ReplicaOptions) {
+  constructor(options: ReplicaOptions, registry: Registry) {
     const { image } = options.recovered;
-    const registry = Registry.load(image.packedRecords);
     this.options = { ...options, recovered: withoutContents(options.recovered) };
     this.#processSeed = Math.floor(options.ports.random() * Number.MAX_SAFE_INTEGER).toString(36);
     this.appliedAtMs = options.ports.clock.monotonicMs();
@@ -314,6 +313,7 @@ export class Wiring {
       applier: this.applier,
       image: this.image,
       observer,
+      loadStepsPerTurn: settings.loadStepsPerTurn,
       onAdvanced: (index) => this.#advanceTo(index),
       onEvents: (events) => this.#publish(events),
     });
@@ -328,8 +328,7 @@ export class Wiring {
       ledTerm: () => (this.isLeader ? this.core.term : null),
       isOutdated: (meta) => meta.last.index <= this.applier.base.last.index,
       pauseImage: (end) => this.image.pause(end),
-      onReceived: (snapshot, installed) =>
-        this.driver.inTurn(() => installation.install(snapshot, installed)),
+      onReceived: (snapshot, installed) => installation.begin(snapshot, installed),
       resumeImage: () => this.image.resume(),
       onFetchFailed: (meta) => this.driver.enqueue({ kind: "snapshotFailed", id: meta.id }),
       onSent: (to, snapshotId, ok) => this.driver.enqueue({ kind: "snapshotSent", to, id: snapshotId, ok }),

@@ -1,16 +1,20 @@
 import type { ServerResponse } from "node:http";
 import { PassThrough } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
-import { defaultWatchLimits, WatchHub } from "../../src/http/watch/hub.ts";
+import { defaultWatchLimits, WatchHub, type WatchLimits } from "../../src/http/watch/hub.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { register } from "../support/commands.ts";
 import { LocalMember } from "../support/local-member.ts";
 
 const filter = { namespace: "default", services: ["web"], prefixes: [] };
 
-function aHub(): { readonly hub: WatchHub; readonly member: LocalMember } {
+function aHub(limits: Partial<WatchLimits> = {}): { readonly hub: WatchHub; readonly member: LocalMember } {
   const member = new LocalMember();
-  const hub = new WatchHub(member, defaultWatchLimits, new Metrics({ member: "n1", version: "0.0.0-test" }));
+  const hub = new WatchHub(
+    member,
+    { ...defaultWatchLimits, ...limits },
+    new Metrics({ member: "n1", version: "0.0.0-test" }),
+  );
   onTestFinished(() => hub.stop(() => 0));
   return { hub, member };
 }
@@ -69,4 +73,30 @@ test("a member that skips changes does not lead to a stream that skips them", as
   member.commit(register("c"));
   await delivered();
   expect(watching()).toEqual(["0 snapshot", "1 put", "2 put", "3 put"]);
+});
+
+test("a member that moves on and tells of nothing, as when it has installed a snapshot, brings its watches along at once", async () => {
+  const { hub, member } = aHub();
+  const watching = watch(hub, null);
+  member.isSilent = true;
+  member.commit(register("a"));
+  member.isSilent = false;
+  member.tell([]);
+  await delivered();
+  expect(watching()).toEqual(["0 snapshot", "1 put"]);
+});
+
+test("beyond missedChangesMax a watch gets a snapshot in place of what it has missed", async () => {
+  const { hub, member } = aHub({ missedChangesMax: 3 });
+  const watching = watch(hub, null);
+  const miss = async (ids: readonly string[]): Promise<void> => {
+    member.isSilent = true;
+    for (const id of ids) member.commit(register(id));
+    member.isSilent = false;
+    member.tell([]);
+    await delivered();
+  };
+  await miss(["a", "b", "c"]);
+  await miss(["d", "e", "f", "g"]);
+  expect(watching()).toEqual(["0 snapshot", "1 put", "2 put", "3 put", "7 snapshot"]);
 });

@@ -44,17 +44,3 @@ test("slots come out in order, also far beyond the first size", () => {
   }
   expect(times).toEqual(Array.from({ length: count }, (_, i) => i));
 });
-
-test("a heap that was filled at once gives its slots in the same order as one that was filled one by one", () => {
-  checkProperty("due-heap-fill", 100, fc.array(fc.nat(6), { maxLength: 700, size: "max" }), (times) => {
-    const heap = new DueHeap((left, right) => left - right);
-    heap.fill(times.keys(), (slot) => times[slot] ?? 0);
-    const order: number[] = [];
-    for (let slot = heap.first(); slot >= 0; slot = heap.first()) {
-      order.push(slot);
-      heap.delete(slot);
-    }
-    const sorted = [...times.keys()].sort((left, right) => times[left]! - times[right]! || left - right);
-    expect(order).toEqual(sorted);
-  });
-});

@@ -128,6 +128,55 @@ test("records may come back in any order", () => {
   expect(loaded.stateHash()).toBe(harness.registry.stateHash());
 });
 
+/** Everything that a registry can hold, and more of each than one part of a load. */
+function aFullRegistry(): Harness {
+  const harness = new Harness();
+  harness.entry(
+    ...many(600).map((id) => anEnvelope(register(id, {}, `service-${id.length}-${id.slice(-1)}`))),
+  );
+  for (const id of many(50)) harness.ok(register(id), { idempotencyKey: `key-${id}` });
+  for (const id of many(40)) harness.ok(deregister(id));
+  for (const id of many(40)) harness.ok(register(id, {}, `empty-${id}`));
+  for (const id of many(40)) harness.ok(deregister(id, `empty-${id}`));
+  harness.save();
+  return harness;
+}
+
+test("a registry that is loaded in parts is the one that was loaded at once, whatever the size of a part", () => {
+  const harness = aFullRegistry();
+  const whole = Registry.load(harness.packedRecords());
+  for (const stepsMax of [1, 7, 1_000]) {
+    const loading = Registry.beginLoading(harness.packedRecords());
+    let loaded = loading.next(stepsMax);
+    while (loaded === null) loaded = loading.next(stepsMax);
+    expect(loaded.stateHash()).toBe(whole.stateHash());
+    expect(loaded.eventsSince(0)).toEqual(whole.eventsSince(0));
+    expect(loaded.nextDeadline()).toBe(whole.nextDeadline());
+  }
+});
+
+test("one part of a load reads no more records than it has steps, and all parts together take a few for each", () => {
+  const harness = aFullRegistry();
+  const records = harness.packedRecords();
+  let read = 0;
+  function* counted(): Generator<(typeof records)[number]> {
+    for (const record of records) {
+      read += 1;
+      yield record;
+    }
+  }
+  const stepsMax = 20;
+  const loading = Registry.beginLoading(counted());
+  let parts = 1;
+  for (let before = 0; loading.next(stepsMax) === null; parts += 1) {
+    expect(read - before).toBeLessThanOrEqual(stepsMax);
+    before = read;
+  }
+  expect(read).toBe(records.length);
+  expect(parts).toBeGreaterThan(records.length / stepsMax);
+  expect(parts).toBeLessThan((6 * records.length) / stepsMax);
+});
+
 type Damage = readonly [title: string, damage: (image: Map<string, unknown>) => void, message: string];
 
 const damages: readonly Damage[] = [

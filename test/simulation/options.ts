@@ -46,6 +46,8 @@ export interface AmbushOptions {
   readonly splitAtChange: number;
   /** Chance that a member installs a received image slowly, and meanwhile gets a leader whose log still has all that it lacks. */
   readonly slowInstall: number;
+  /** Chance that a member comes late to its turns while it builds the state of a received image, which takes many of them. */
+  readonly slowBuild: number;
   /** Chance that a member is away while another is replaced, and comes back when that one leads. */
   readonly awayAtReplacement: number;
 }
@@ -110,7 +112,9 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
     [1, 7],
   ] as const);
   const members = limits.members ?? drawnMembers;
-  const settings = drawSettings(random.fork());
+  // From a stream of its own, so that all else that a seed draws stays as it is.
+  const loadStepsPerTurn = new Random(seed ^ 0x10ad).pick([1, 5, 2_000]);
+  const settings = { ...drawSettings(random.fork()), loadStepsPerTurn };
   const timeoutMs = electionMs(settings);
   const hasAmbushes = limits.noFaults !== true && limits.noAmbushes !== true;
   // From a stream of its own, so that all else that a seed draws stays as it is.
@@ -223,20 +227,31 @@ interface Ambushed {
 
 const noAmbushes: Ambushed = {
   stragglerChance: 0,
-  options: { splitAtChange: 0, slowInstall: 0, awayAtReplacement: 0 },
+  options: { splitAtChange: 0, slowInstall: 0, slowBuild: 0, awayAtReplacement: 0 },
   settlesUnder: null,
 };
 
 /** Each is left out of half of the runs or more. */
 function drawAmbushes(random: Random): Ambushed {
+  const stragglerChance = random.pick([0, 0, 0, 0, 0.003, 0.03]);
+  const splitAtChange = random.pick([0, 0, 0.4]);
+  const slowInstall = random.pick([0, 1]);
+  const awayAtReplacement = random.pick([0, 1]);
+  const settlesUnder: PartitionShape | null = random.pick([
+    null,
+    null,
+    null,
+    null,
+    "ring",
+    "bridge",
+    "oneWay",
+    "deaf",
+  ]);
+  const slowBuild = random.pick([0, 1]);
   return {
-    stragglerChance: random.pick([0, 0, 0, 0, 0.003, 0.03]),
-    options: {
-      splitAtChange: random.pick([0, 0, 0.4]),
-      slowInstall: random.pick([0, 1]),
-      awayAtReplacement: random.pick([0, 1]),
-    },
-    settlesUnder: random.pick([null, null, null, null, "ring", "bridge", "oneWay", "deaf"]),
+    stragglerChance,
+    options: { splitAtChange, slowInstall, slowBuild, awayAtReplacement },
+    settlesUnder,
   };
 }
 

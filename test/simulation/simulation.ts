@@ -24,6 +24,7 @@ import { electionMs, type SimulationOptions } from "./options.ts";
 import { Random } from "./random.ts";
 import { Trace, type TraceSink } from "./trace.ts";
 import type { Violation } from "./violation.ts";
+import { Installations } from "./world/installations.ts";
 import { SimMember, type MemberHooks } from "./world/member.ts";
 import { SimNetwork } from "./world/network.ts";
 import type { SimProcess } from "./world/process.ts";
@@ -67,6 +68,7 @@ export class Simulation implements NemesisWorld {
   readonly #watchers: Watcher[] = [];
   readonly #nemesis: Nemesis;
   readonly #ambushes: Ambushes;
+  readonly #installations = new Installations();
   readonly #partial: LivenessWorld["partial"];
   #violation: Violation | null = null;
   readonly #marks = new Map<string, number>();
@@ -93,7 +95,10 @@ export class Simulation implements NemesisWorld {
       hooks: {
         sending: (from, message) => this.checkers.sending(this.#byId.get(from.id)!, message),
         arrived: (what, from, to, message, delayMs) => this.#arrived(what, from, to, message, delayMs),
-        imageReceived: (to, from) => this.#ambushes.imageReceived(this.#byId.get(to)!, this.#byId.get(from)!),
+        imageReceived: (to, from) => {
+          this.#installations.received(this.#byId.get(to)!);
+          this.#ambushes.imageReceived(this.#byId.get(to)!, this.#byId.get(from)!);
+        },
       },
     });
     this.checkers = this.#makeCheckers();
@@ -234,6 +239,7 @@ export class Simulation implements NemesisWorld {
 
   crash(member: SimMember, withPower: boolean): void {
     this.checkers.damage.ending(member);
+    if (this.#installations.crashing(member)) this.#mark("crashedWhileInstalling");
     member.crash(withPower);
     this.#gateway.breakAll(member);
   }
@@ -412,6 +418,7 @@ export class Simulation implements NemesisWorld {
     applied: (member, index) => this.checkers.applied(member, index),
     snapshotInstalled: (member, index) => {
       this.#mark("snapshotInstalled");
+      if (this.#installations.installed(member)) this.#mark("installedInALaterTerm");
       this.trace.note(this.time.nowMs, "* installed", member, String(index));
     },
     fatal: (member, error) => {

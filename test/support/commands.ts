@@ -34,8 +34,8 @@ export function register(id: string, changes: Partial<Declaration> = {}, service
   };
 }
 
-export function deregister(id: string): Deregister {
-  return { kind: "deregister", ...aKey(id), incarnation: null };
+export function deregister(id: string, service = "web"): Deregister {
+  return { kind: "deregister", ...aKey(id, service), incarnation: null };
 }
 
 export function renewOne(id: string): RenewOne {

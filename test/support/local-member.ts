@@ -74,6 +74,11 @@ export class LocalMember implements RegistryMember {
     return this.#clusterTime;
   }
 
+  /** As when a snapshot was installed, which may tell of less than has changed. */
+  tell(events: readonly RegistryEvent[]): void {
+    for (const listener of this.#listeners) listener(events);
+  }
+
   get listeners(): number {
     return this.#listeners.size;
   }

@@ -17,6 +17,7 @@ import { defaultReplicaSettings, type ReplicaSettings } from "../../src/replica/
 import type { WriteEnd } from "../../src/replica/write-queue.ts";
 import type { RaftEvent } from "../../src/raft/io.ts";
 import type { Command, CommandResult } from "../../src/registry/commands.ts";
+import { Registry } from "../../src/registry/registry.ts";
 import { VirtualProcess, VirtualTime } from "./virtual-time.ts";
 import { virtualCodec, VirtualDisk, VirtualLog, VirtualState } from "./virtual-storage.ts";
 
@@ -97,12 +98,13 @@ export class VirtualCluster {
     const process = new VirtualProcess(this.time);
     const disk = this.disks.get(id) ?? new VirtualDisk();
     this.disks.set(id, disk);
-    const replica = new Replica({
+    const recovered = disk.recover();
+    const options = {
       id,
       clusterId: "test",
       incarnation: `${id}-1`,
       version: "0.0.0",
-      recovered: disk.recover(),
+      recovered,
       ports: {
         log: new VirtualLog(disk, process),
         state: new VirtualState(disk, process),
@@ -111,7 +113,7 @@ export class VirtualCluster {
         scheduler: process,
         codec: virtualCodec,
         room: {
-          look: (done) => process.soon(() => done(this.freeBytes(id))),
+          look: (done: (freeBytes: number | null) => void) => process.soon(() => done(this.freeBytes(id))),
           releaseReserve: () => void this.reserves.push(`${id} released`),
           restoreReserve: () => void this.reserves.push(`${id} restored`),
         },
@@ -120,10 +122,11 @@ export class VirtualCluster {
       settings: this.#settings,
       observer: {
         ...silentObserver,
-        raft: (event) => this.events.push({ member: id, event }),
-        fatal: (error) => this.onFatal(id, error),
+        raft: (event: RaftEvent) => this.events.push({ member: id, event }),
+        fatal: (error: unknown) => this.onFatal(id, error),
       },
-    });
+    };
+    const replica = new Replica(options, Registry.load(recovered.image.packedRecords));
     this.#running.set(id, { replica, process });
     replica.start();
     process.every(this.#settings.raft.tickMs, () => replica.tick());

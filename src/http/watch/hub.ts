@@ -31,6 +31,8 @@ export interface WatchLimits extends StreamLimits {
   readonly behindWaitMs: number;
   /** Clients of a stopping member come back within this time, spread evenly. */
   readonly reconnectWithinMs: number;
+  /** When more changes than this have to be fetched from the registry at once, watches get a snapshot in their place. */
+  readonly missedChangesMax: number;
 }
 
 export const defaultWatchLimits: WatchLimits = {
@@ -40,6 +42,7 @@ export const defaultWatchLimits: WatchLimits = {
   syncEveryMs: 15_000,
   behindWaitMs: 5_000,
   reconnectWithinMs: 1_000,
+  missedChangesMax: 10_000,
 };
 
 /** The streams that get the same bytes. */
@@ -192,13 +195,17 @@ export class WatchHub {
       this.#waiters.wake(service);
   }
 
-  /** The changes after the last delivered one without a gap; null when they are not all known any more, as after an installed snapshot. */
+  /**
+   * The changes after the last delivered one without a gap; null when they are not all known any more, or are too many for one turn. An
+   * installed snapshot moves the registry further than the events that it tells of.
+   */
   #contiguous(events: readonly RegistryEvent[]): readonly RegistryEvent[] | null {
+    const { registry } = this.#member;
     const first = events.find(({ revision }) => revision > this.#revision);
-    if (first === undefined) return [];
-    if (first.revision === this.#revision + 1)
+    if (first?.revision === this.#revision + 1)
       return events.filter(({ revision }) => revision > this.#revision);
-    return this.#member.registry.eventsSince(this.#revision);
+    const isTooMuch = registry.revision - this.#revision > this.#limits.missedChangesMax;
+    return isTooMuch ? null : registry.eventsSince(this.#revision);
   }
 
   #resetAll(): void {
@@ -229,12 +236,7 @@ export class WatchHub {
   }
 
   #sync(): void {
-    // An installed snapshot moves the registry without changes to deliver.
-    if (this.#member.registry.revision > this.#revision) {
-      const missed = this.#member.registry.eventsSince(this.#revision);
-      if (missed === null) this.#resetAll();
-      else this.#deliver(missed);
-    }
+    this.#deliver([]);
     const nowMs = performance.now();
     for (const { streams, format } of this.#audiences.values()) {
       const frame = syncFrame(format, this.#revision);

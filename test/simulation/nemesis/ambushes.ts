@@ -84,7 +84,13 @@ export class Ambushes {
 
   /** A member has all chunks of an image, and is about to install it. */
   imageReceived(member: SimMember, from: SimMember): void {
-    if (this.#isStopped || !this.#random.chance(this.#options.slowInstall)) return;
+    if (this.#isStopped) return;
+    if (this.#random.chance(this.#options.slowInstall)) this.#slowInstall(member, from);
+    if (this.#random.chance(this.#options.slowBuild)) this.#slowBuild(member, from);
+  }
+
+  /** The disk takes its time, and another leads. */
+  #slowInstall(member: SimMember, from: SimMember): void {
     const successor = this.#world.members().find((other) => couldFeed(other, member) && other !== from);
     if (successor === undefined) return;
     const lane = member.imageLane;
@@ -93,6 +99,19 @@ export class Ambushes {
     this.#world.faulted("slow install", member.id);
     this.#world.time.plan(this.#unitMs * this.#random.between(0.5, 4), () => {
       lane.slowness = 1;
+    });
+  }
+
+  /** So that messages, leaders and crashes come between the turns in which the state is built. */
+  #slowBuild(member: SimMember, from: SimMember): void {
+    const { process } = member;
+    if (process === null) return;
+    process.soonMs = this.#unitMs * this.#random.pick([0.002, 0.01, 0.05]);
+    this.#world.faulted("slow build", member.id);
+    const others = this.#world.members().filter((other) => other !== member && other !== from);
+    if (others.length > 0 && this.#random.chance(0.3)) askToHandOver(from, this.#random.pick(others).id);
+    this.#world.time.plan(this.#unitMs * this.#random.between(0.5, 6), () => {
+      process.soonMs = 0;
     });
   }
 }

@@ -14,8 +14,11 @@ import type { RaftCore } from "../../../src/raft/raft-core.ts";
 import { noEntry, type Index, type Membership, type NodeId } from "../../../src/raft/types.ts";
 import type { RaftEvent } from "../../../src/raft/io.ts";
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
+import type { Registry } from "../../../src/registry/registry.ts";
 import { silentObserver } from "../../../src/replica/observer.ts";
+import { loadInTurns } from "../../../src/replica/load-registry.ts";
 import { Replica } from "../../../src/replica/replica.ts";
+import type { ReplicaOptions } from "../../../src/replica/replica-options.ts";
 import type { ReplicaSettings } from "../../../src/replica/settings.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
 import type { Random } from "../random.ts";
@@ -198,6 +201,15 @@ export class SimMember {
   }
 
   #run(process: SimProcess, storage: Storage, stores: MemberStores): void {
+    loadInTurns({
+      image: stores.recovered.image,
+      stepsPerTurn: this.#settings.settings.loadStepsPerTurn,
+      inTurn: (task) => process.soon(task),
+      done: (registry) => this.#takePart(process, storage, stores, registry),
+    });
+  }
+
+  #takePart(process: SimProcess, storage: Storage, stores: MemberStores, registry: Registry): void {
     const { settings } = this.#settings;
     this.appliedIndex = stores.recovered.boot.appliedIndex;
     const endpoint = {
@@ -208,7 +220,7 @@ export class SimMember {
       membershipAt: noEntry,
     };
     const self = endpoint as typeof endpoint & { handler: Replica };
-    const replica = new Replica({
+    const options: ReplicaOptions = {
       id: this.id,
       clusterId,
       incarnation: this.incarnation,
@@ -242,7 +254,8 @@ export class SimMember {
         },
         fatal: (error) => this.#hooks.fatal(this, error),
       },
-    });
+    };
+    const replica = new Replica(options, registry);
     self.handler = replica;
     this.#replica = replica;
     this.#network.attach(self);

@@ -20,6 +20,8 @@ export class SimProcess implements Clock, Scheduler {
   #backlog: (() => void)[] = [];
   #isPaused = false;
   #hasEnded = false;
+  /** How much other work the loop finds before it comes to what was asked for `soon`. */
+  soonMs = 0;
 
   constructor(options: {
     readonly time: VirtualTime;
@@ -54,7 +56,7 @@ export class SimProcess implements Clock, Scheduler {
   }
 
   soon(task: () => void): void {
-    this.#time.plan(0, () => this.run(task));
+    this.#time.plan(this.soonMs, () => this.run(task));
   }
 
   after(ms: number, task: () => void): () => void {

@@ -1,0 +1,99 @@
+// A follower that has fallen behind the log builds the state of a snapshot in many turns, each of which comes late.
+
+import { beforeEach, expect, test } from "vitest";
+import { deregister, register } from "../support/commands.ts";
+import { seededRandom } from "../support/random.ts";
+import { VirtualCluster } from "../support/virtual-cluster.ts";
+
+const before = 5;
+const after = 100;
+/** Of each turn of the member that installs. At ten steps a turn the build alone takes more than a second. */
+const turnMs = 20;
+
+let cluster: VirtualCluster;
+let leader: string;
+let behind: string;
+
+function count(id: string): number {
+  return cluster.replica(id).registry.instanceCount;
+}
+
+beforeEach(() => {
+  cluster = new VirtualCluster({
+    members: 3,
+    random: seededRandom(7),
+    settings: { retainEntries: 20, imageSyncIntervalMs: 100, flushIntervalMs: 50, loadStepsPerTurn: 10 },
+  });
+  leader = cluster.waitForLeader();
+  behind = cluster.ids.find((id) => id !== leader)!;
+  for (let n = 0; n < before; n += 1) cluster.mustSubmit(leader, register(`old-${n}`));
+  cluster.waitForAgreement();
+  cluster.isolate(behind);
+  for (let n = 0; n < after; n += 1) cluster.mustSubmit(leader, register(`new-${n}`));
+  cluster.time.runUntil(() => cluster.replica(leader).status.firstIndex > 50, 60_000, "a compacted log");
+  // So that the image has all of it.
+  cluster.time.runFor(1_000);
+  cluster.heal();
+  cluster.overload(behind, turnMs);
+});
+
+test("it answers from its old state and hears its leader meanwhile, and then has all of the new one at once", () => {
+  const { time } = cluster;
+  time.runUntil(() => cluster.replica(behind).leader() === leader, 5_000, "a leader that is heard again");
+  const counts = new Set<number>();
+  const leaders = new Set<string | null>();
+  const beganMs = time.nowMs;
+  while (count(behind) < before + after && time.nowMs - beganMs < 60_000) {
+    counts.add(count(behind));
+    leaders.add(cluster.replica(behind).leader());
+    time.step();
+  }
+  expect(time.nowMs - beganMs).toBeGreaterThan(1_000);
+  expect([...counts]).toEqual([before]);
+  expect([...leaders]).toEqual([leader]);
+  expect(count(behind)).toBe(before + after);
+  cluster.waitForAgreement();
+});
+
+test("what is written meanwhile follows once the new state is there", () => {
+  cluster.time.runFor(700);
+  expect(count(behind)).toBe(before);
+  cluster.mustSubmit(leader, register("meanwhile"));
+  cluster.mustSubmit(leader, deregister("old-0"));
+  expect(count(behind)).toBe(before);
+  cluster.waitForAgreement(60_000);
+  expect(count(behind)).toBe(before + after);
+});
+
+test("a crash at any moment of it leaves a member that comes to the same state", () => {
+  for (const ms of [50, 150, 300, 500, 700, 900, 1_100]) {
+    cluster.time.runFor(ms);
+    cluster.restart(behind);
+    cluster.overload(behind, turnMs);
+  }
+  cluster.waitForAgreement(60_000);
+  expect(count(behind)).toBe(before + after);
+});
+
+test("a new leader meanwhile takes it along", () => {
+  cluster.time.runFor(700);
+  expect(count(behind)).toBe(before);
+  cluster.crash(leader);
+  cluster.time.runUntil(
+    () => cluster.running.some((id) => cluster.replica(id).isLeader),
+    60_000,
+    "another leader",
+  );
+  cluster.waitForAgreement(60_000);
+  expect(count(behind)).toBe(before + after);
+});
+
+test("a graceful stop meanwhile waits for the end of it", () => {
+  cluster.time.runFor(700);
+  let isStopped = false;
+  cluster.replica(behind).stop(() => (isStopped = true));
+  cluster.time.runUntil(() => isStopped, 60_000, "the end of the stop");
+  cluster.restart(behind);
+  cluster.waitForAgreement(60_000);
+  expect(count(behind)).toBe(before + after);
+});
