@@ -15,7 +15,7 @@ import type { Logger } from "../observability/logger.ts";
 import { Authenticator } from "./authenticator.ts";
 import { HttpBootstrapClient } from "./bootstrap-client.ts";
 import { bootstrapRoutes } from "./bootstrap-routes.ts";
-import { Dialer } from "./dialer.ts";
+import { Dialer, type DialTarget } from "./dialer.ts";
 import { isWord, protocolRange, type Identity, type ProtocolRange } from "./handshake.ts";
 import { defaultTransportLimits, type TransportLimits } from "./limits.ts";
 import { messageRoutes } from "./message-routes.ts";
@@ -196,7 +196,7 @@ export class HttpPeerNetwork implements PeerNetwork {
       agent: this.#agents.snapshots,
       limits: this.#limits,
       id: meta.id,
-      target: () => this.#links.get(from)?.target ?? null,
+      target: () => this.#links.get(from)?.target ?? memberIn(meta, from),
       onChunk,
       done: (failure) => {
         this.#fetches.delete(fetch);
@@ -295,6 +295,15 @@ export class HttpPeerNetwork implements PeerNetwork {
     }
     for (const fetch of this.#fetches) fetch.tick();
   }
+}
+
+/**
+ * Where the snapshot itself says that a member is: whoever joins a cluster whose log no longer reaches back to its beginning knows no
+ * membership before it has the snapshot.
+ */
+function memberIn({ membership }: SnapshotMeta, id: NodeId): DialTarget | null {
+  const member = membership.members.find((one) => one.id === id);
+  return member === undefined ? null : { id, incarnation: member.incarnation, url: member.peerUrl };
 }
 
 /** What goes into headers must fit there; found out here rather than at the first connection. */

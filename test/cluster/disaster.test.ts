@@ -41,8 +41,12 @@ async function idsAt(cluster: TestCluster, member: MemberProcess): Promise<reado
   return answer.body.instances.map(({ id }) => id);
 }
 
-async function serveAlone(cluster: TestCluster, id: string): Promise<MemberProcess> {
-  const member = await cluster.add(id, {});
+async function serve(
+  cluster: TestCluster,
+  id: string,
+  flags: Readonly<Record<string, string>> = {},
+): Promise<MemberProcess> {
+  const member = await cluster.add(id, flags);
   member.start();
   await waitFor(async () => (await cluster.request(member, "GET", "/readyz")).status === 200, {
     what: `${id} is ready`,
@@ -76,12 +80,16 @@ test("a backup of a running cluster becomes a new cluster, and a changed one doe
   expect(restored).toMatchObject({ status: 0 });
   expect((await command("restore", file, ...to)).said).toContain("is not empty");
 
-  const member = await serveAlone(cluster, "m1");
+  const member = await serve(cluster, "m1");
   expect(await idsAt(cluster, member)).toEqual(["a1", "a2", "a3"]);
   const after = await cluster.request<ClusterAnswer>(member, "GET", "/v1/cluster");
   expect(after.body.clusterId).not.toBe(before.body.clusterId);
   expect(after.body.revision).toBeGreaterThanOrEqual(2 ** 40);
   await register(cluster, member, ["a4"]);
+
+  // Its log begins after the backup, so whoever joins gets a snapshot before anything else.
+  const joining = await serve(cluster, "m2", { join: member.clientUrl });
+  expect(await idsAt(cluster, joining)).toEqual(["a1", "a2", "a3", "a4"]);
 });
 
 test("after the loss of a majority one member's folder becomes a new cluster, with consent", async () => {
@@ -104,7 +112,7 @@ test("after the loss of a majority one member's folder becomes a new cluster, wi
   expect(json).toMatchObject({ status: 4 });
   expect(json.said).toContain('"instances": 2');
   expect(await command(...args, "--i-accept-data-loss")).toMatchObject({ status: 0 });
-  const member = await serveAlone(cluster, "m1");
+  const member = await serve(cluster, "m1");
   expect(await idsAt(cluster, member)).toEqual(["a1", "a2"]);
 
   // The old member is of another cluster: it finds nobody, and nobody takes it in.

@@ -1,6 +1,7 @@
 // Snapshots pulled from a peer: whole, throttled, resumed where they were cut.
 
 import { expect, test } from "vitest";
+import type { Member } from "../../src/raft/types.ts";
 import type { StorageFailure } from "../../src/replica/ports.ts";
 import { encodeFrame } from "../../src/transport/frames.ts";
 import { eventually } from "./support/eventually.ts";
@@ -34,15 +35,22 @@ function fetch(
   from: string,
   options: {
     id?: string;
+    /** Whom the snapshot names. */
+    members?: readonly Member[];
     take?: (position: number, taken: (failure: StorageFailure | null) => void) => void;
   } = {},
 ): Promise<Fetched> {
-  const { id = "s1", take = (_, taken): void => void setImmediate(() => taken(null)) } = options;
+  const {
+    id = "s1",
+    members = [],
+    take = (_, taken): void => void setImmediate(() => taken(null)),
+  } = options;
   const chunks: Uint8Array[] = [];
+  const meta = snapshotMeta(id);
   return new Promise((resolve) => {
     to.network.fetchSnapshot(
       from,
-      snapshotMeta(id),
+      { ...meta, membership: { ...meta.membership, members } },
       (bytes, taken) => {
         chunks.push(bytes);
         take(chunks.length - 1, taken);

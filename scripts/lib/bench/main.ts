@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { baseline } from "./baseline.ts";
+import { installDelay } from "./install-delay.ts";
 import { malformed } from "./malformed.ts";
 import { overload } from "./overload.ts";
 import { snapshotDelay } from "./snapshot-delay.ts";
@@ -24,6 +25,8 @@ Measures three real members on this machine and prints what came out; ends with 
                  --seconds N (3)  --count INSTANCES (100000)
   snapshot-delay  what a snapshot costs the event loop
                  --seconds N (15)  --count INSTANCES (200000)
+  install-delay   what installing a snapshot costs the event loop of a member that joins
+                 --count INSTANCES (200000)
   --help       this text`;
 
 const benches: Readonly<Record<string, (options: Options) => Promise<boolean>>> = {
@@ -33,6 +36,7 @@ const benches: Readonly<Record<string, (options: Options) => Promise<boolean>>> 
   malformed,
   storage,
   "snapshot-delay": snapshotDelay,
+  "install-delay": installDelay,
 };
 
 /** What was given on the command line, as text. */
