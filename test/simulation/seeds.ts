@@ -125,4 +125,16 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause:
       "the election checker took a new leader's entries, met and lost in the turn of the vote, for what the voter held before",
   },
+  {
+    seed: 800000367,
+    eventsMax: 40_000,
+    cause:
+      "the election checker counted a vote that survived the death of whoever wrote it, in a log that was rotten before anybody ran on it",
+  },
+  {
+    seed: 813000056,
+    eventsMax: 40_000,
+    cause:
+      "the election checker counted a vote that survived the death of whoever wrote it, in a log that was rotten before anybody ran on it",
+  },
 ];

@@ -2,7 +2,7 @@
 
 import type { RaftEvent } from "../../../src/raft/io.ts";
 import type { Message } from "../../../src/raft/messages.ts";
-import type { Entry, EntryId, Index, NodeId } from "../../../src/raft/types.ts";
+import type { Entry, EntryId, HardState, Index, NodeId } from "../../../src/raft/types.ts";
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
 import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
@@ -94,8 +94,10 @@ export class Checkers {
   started(member: SimMember): void {
     // What was found damaged was set aside and written anew, perhaps under names that were there before.
     if (member.core?.view.node.recovery.isRecovering === true) this.#readDisk(member).update(true);
+    const { hardState } = this.logOf(member);
+    this.#voted(member, hardState);
     this.committed.started(member);
-    this.#marks.started(member, this.logOf(member).hardState.term);
+    this.#marks.started(member, hardState.term);
     this.stepped(member);
   }
 
@@ -139,14 +141,21 @@ export class Checkers {
   }
 
   #readDisk(member: SimMember): DurableLog {
-    const { id, incarnation } = member;
+    const { id } = member;
     const log = new DurableLog(
       member.disk.files,
       (entry) => this.#matching.durable(id, entry),
-      ({ term, vote }) => this.elections.voted(id, incarnation, term, vote),
+      // What nobody runs on is no vote yet: its process died before it was told, and the next may find the log rotten and go on without.
+      (hardState) => {
+        if (member.core !== null) this.#voted(member, hardState);
+      },
     );
     this.#logs.set(id, log);
     return log;
+  }
+
+  #voted({ id, incarnation }: SimMember, { term, vote }: HardState): void {
+    this.elections.voted(id, incarnation, term, vote);
   }
 
   #hasHeld(id: NodeId, entry: EntryId): boolean {
