@@ -50,7 +50,15 @@ export interface AmbushOptions {
   readonly slowBuild: number;
   /** Chance that a member is away while another is replaced, and comes back when that one leads. */
   readonly awayAtReplacement: number;
+  /** Those of several acts (`nemesis/staged.ts`) that this run has. */
+  readonly staged: readonly StagedAmbush[];
 }
+
+export const stagedAmbushes = ["lateAcknowledgement", "overtakenImage"] as const;
+export type StagedAmbush = (typeof stagedAmbushes)[number];
+
+/** In runs with an overtaken image a leader keeps at most so many entries for those that are behind: otherwise nobody would need an image. */
+export const retainedMax = 3;
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -112,13 +120,15 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
     [1, 7],
   ] as const);
   const members = limits.members ?? drawnMembers;
-  // From a stream of its own, so that all else that a seed draws stays as it is.
-  const loadStepsPerTurn = new Random(seed ^ 0x10ad).pick([1, 5, 2_000]);
-  const settings = { ...drawSettings(random.fork()), loadStepsPerTurn };
-  const timeoutMs = electionMs(settings);
   const hasAmbushes = limits.noFaults !== true && limits.noAmbushes !== true;
-  // From a stream of its own, so that all else that a seed draws stays as it is.
+  // From streams of their own, so that all else that a seed draws stays as it is.
   const ambushes = hasAmbushes ? drawAmbushes(new Random(seed ^ 0xa3b5)) : noAmbushes;
+  const loadStepsPerTurn = new Random(seed ^ 0x10ad).pick([1, 5, 2_000]);
+  const settings = {
+    ...settingsFor(ambushes.options.staged, drawSettings(random.fork())),
+    loadStepsPerTurn,
+  };
+  const timeoutMs = electionMs(settings);
   const eventsShare = members === 1 ? soleMemberShare : 1;
   const drawnEvents = Math.round(20_000 * random.between(0.75, 2) * eventsShare);
   return {
@@ -190,6 +200,12 @@ function drawSettings(random: Random): ReplicaSettings {
   };
 }
 
+/** Some ambushes need a cluster that is set so that they can succeed. */
+function settingsFor(staged: readonly StagedAmbush[], drawn: ReplicaSettings): ReplicaSettings {
+  if (!staged.includes("overtakenImage")) return drawn;
+  return { ...drawn, retainEntries: Math.min(drawn.retainEntries, retainedMax) };
+}
+
 function drawWalLimits(random: Random): WalLimits {
   return {
     segmentBytesMax: random.pick([300, 2000, 20_000, 64 * 1024 * 1024]),
@@ -227,7 +243,7 @@ interface Ambushed {
 
 const noAmbushes: Ambushed = {
   stragglerChance: 0,
-  options: { splitAtChange: 0, slowInstall: 0, slowBuild: 0, awayAtReplacement: 0 },
+  options: { splitAtChange: 0, slowInstall: 0, slowBuild: 0, awayAtReplacement: 0, staged: [] },
   settlesUnder: null,
 };
 
@@ -248,9 +264,10 @@ function drawAmbushes(random: Random): Ambushed {
     "deaf",
   ]);
   const slowBuild = random.pick([0, 1]);
+  const staged = stagedAmbushes.filter(() => random.chance(0.25));
   return {
     stragglerChance,
-    options: { splitAtChange, slowInstall, slowBuild, awayAtReplacement },
+    options: { splitAtChange, slowInstall, slowBuild, awayAtReplacement, staged },
     settlesUnder,
   };
 }

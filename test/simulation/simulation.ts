@@ -17,10 +17,13 @@ import { Watcher } from "./clients/watcher.ts";
 import { Workload } from "./clients/workload.ts";
 import { checkLiveness, type LivenessWorld } from "./liveness.ts";
 import { Ambushes } from "./nemesis/ambushes.ts";
+import { lateAcknowledgement } from "./nemesis/late-acknowledgement.ts";
 import { FaultAtlas } from "./nemesis/atlas.ts";
 import { Nemesis, type NemesisWorld } from "./nemesis/nemesis.ts";
 import { Operator } from "./nemesis/operator.ts";
-import { electionMs, type SimulationOptions } from "./options.ts";
+import { overtakenImage } from "./nemesis/overtaken-image.ts";
+import { StagedAmbushes, type Script, type Stage } from "./nemesis/staged.ts";
+import { electionMs, type SimulationOptions, type StagedAmbush } from "./options.ts";
 import { Random } from "./random.ts";
 import { Trace, type TraceSink } from "./trace.ts";
 import type { Violation } from "./violation.ts";
@@ -50,6 +53,8 @@ const safetyTimeoutsMax = 5000;
 /** Steps without any time passing, before it is clear that none will. */
 const spinMax = 100_000;
 
+const scripts: Record<StagedAmbush, (stage: Stage) => Script> = { lateAcknowledgement, overtakenImage };
+
 export class Simulation implements NemesisWorld {
   readonly options: SimulationOptions;
   readonly time = new VirtualTime();
@@ -69,6 +74,7 @@ export class Simulation implements NemesisWorld {
   readonly #nemesis: Nemesis;
   readonly #ambushes: Ambushes;
   readonly #installations = new Installations();
+  readonly #staged: StagedAmbushes;
   readonly #partial: LivenessWorld["partial"];
   #violation: Violation | null = null;
   readonly #marks = new Map<string, number>();
@@ -137,6 +143,12 @@ export class Simulation implements NemesisWorld {
     });
     const shape = options.settlesUnder;
     this.#partial = shape === null ? null : { shape, random: rare.fork() };
+    this.#staged = new StagedAmbushes({
+      world: this,
+      random: rare.fork(),
+      scripts: options.ambushes.staged.map((name) => scripts[name]),
+      unitMs: this.unitMs,
+    });
   }
 
   run(): RunResult {
@@ -145,6 +157,7 @@ export class Simulation implements NemesisWorld {
     for (const client of this.#clients) client.start();
     for (const watcher of this.#watchers) watcher.start();
     this.#nemesis.start();
+    this.#staged.start();
     const endMs = this.time.nowMs + safetyTimeoutsMax * this.unitMs;
     while (this.#violation === null && this.trace.events < this.options.eventsMax && this.time.nowMs < endMs)
       this.#step();
@@ -163,6 +176,7 @@ export class Simulation implements NemesisWorld {
   #recover(): void {
     this.#nemesis.stop();
     this.#ambushes.stop();
+    this.#staged.stop();
     this.operator.stop();
     for (const client of this.#clients) client.stop();
     for (const watcher of this.#watchers) watcher.stop();
@@ -293,6 +307,10 @@ export class Simulation implements NemesisWorld {
     member.process?.jump(ms);
   }
 
+  get isAmbushed(): boolean {
+    return this.#staged.isUnderWay;
+  }
+
   paused(ms: number): void {
     this.#pauseMaxMs = Math.max(this.#pauseMaxMs, ms);
   }
@@ -344,7 +362,7 @@ export class Simulation implements NemesisWorld {
         disk,
         tearsWrites,
         clockRate: 1 + clockDrift * random.between(-1, 1),
-        separateImage: ambushes.slowInstall > 0,
+        separateImage: ambushes.slowInstall > 0 || ambushes.staged.includes("overtakenImage"),
       },
       hooks: this.#hooks,
     });
@@ -403,7 +421,10 @@ export class Simulation implements NemesisWorld {
       this.checkers.started(member);
       this.trace.note(this.time.nowMs, "start", member, report.recovering ?? report.damage.join("; "));
     },
-    stepped: (member) => this.checkers.stepped(member),
+    stepped: (member) => {
+      this.checkers.stepped(member);
+      this.#staged.look();
+    },
     raftEvent: (member, event) => {
       this.checkers.raftEvent(member, event);
       if (event.kind === "membershipChanged") this.#ambushes.membershipChanged(member, event.at);

@@ -34,6 +34,8 @@ export interface NemesisWorld {
   /** A process stands still for so long; what it received before may be as old when it looks at it. */
   paused(ms: number): void;
   faulted(kind: string, member: NodeId | null): void;
+  /** An ambush of several acts is under way: chance is held back meanwhile. */
+  readonly isAmbushed: boolean;
   /** The operator begins to put the new member in the place of the one that lost its disk; and has done so. */
   replacing(member: SimMember): void;
   replaced(member: SimMember): void;
@@ -75,7 +77,7 @@ export class Nemesis {
   #wait(): void {
     this.#world.time.plan(this.#random.exponential(this.#everyMs), () => {
       if (this.#isStopped) return;
-      this.#strike(this.#random.weighted(this.#weights));
+      if (!this.#world.isAmbushed) this.#strike(this.#random.weighted(this.#weights));
       this.#wait();
     });
   }

@@ -4,7 +4,7 @@
  */
 
 import type { Message } from "../../../src/raft/messages.ts";
-import type { EntryId, NodeId, SnapshotMeta } from "../../../src/raft/types.ts";
+import type { EntryId, Index, NodeId, SnapshotMeta } from "../../../src/raft/types.ts";
 import { messageFromArray, messageToArray } from "../../../src/raft/wire.ts";
 import type {
   PeerHandler,
@@ -67,6 +67,15 @@ export interface NetworkHooks {
   readonly imageReceived: (to: NodeId, from: NodeId) => void;
 }
 
+/** A message on its way. */
+interface Sent {
+  readonly sender: Endpoint;
+  readonly message: Message;
+  readonly sentAtMs: number;
+  /** The process that it was sent to. */
+  readonly receiver: Endpoint | undefined;
+}
+
 /** A snapshot's chunk that got lost is asked for again after this, so many times. */
 const chunkRetryMs = 20;
 const chunkTimeoutMs = 500;
@@ -83,6 +92,10 @@ export class SimNetwork {
   /** When the newest message on a link arrives: without reordering no later one comes before it. */
   readonly #arrivals = new Map<string, number>();
   readonly #openRequests = new Set<{ readonly to: Endpoint; readonly breakOff: () => void }>();
+  /** Which messages are held up on their way now. */
+  #isHeldUp: ((message: Message) => boolean) | null = null;
+  #heldUp: Sent[] = [];
+  readonly #receivedImages = new Map<NodeId, Index>();
   /** Raised while the nemesis wants it. */
   extraLoss = 0;
   extraLatencyMs = 0;
@@ -114,6 +127,27 @@ export class SimNetwork {
 
   get #lossChance(): number {
     return this.#isCalm ? 0 : this.#options.lossChance + this.extraLoss;
+  }
+
+  /** From now on such messages stay on their way until they are let go, and others overtake them. */
+  holdUp(isHeldUp: (message: Message) => boolean): void {
+    this.#isHeldUp = isHeldUp;
+  }
+
+  get heldUp(): readonly Message[] {
+    return this.#heldUp.map(({ message }) => message);
+  }
+
+  letGo(): void {
+    this.#isHeldUp = null;
+    const heldUp = this.#heldUp;
+    this.#heldUp = [];
+    for (const sent of heldUp) this.#arriveAfter(this.#delayMs(sent.sender.id, sent.message.to), sent, true);
+  }
+
+  /** Where the newest image ends of which this member has received all chunks; 0 for none. */
+  receivedImage(id: NodeId): Index {
+    return this.#receivedImages.get(id) ?? 0;
   }
 
   attach(endpoint: Endpoint): void {
@@ -164,21 +198,26 @@ export class SimNetwork {
     if (!this.#isCalm && this.#random.chance(duplicateChance)) this.#deliver(self, sent);
   }
 
-  #deliver(self: Endpoint, message: Message): void {
+  #deliver(sender: Endpoint, message: Message): void {
+    const sent = { sender, message, sentAtMs: this.#time.nowMs, receiver: this.#endpoints.get(message.to) };
+    if (this.#isHeldUp?.(message) === true) return void this.#heldUp.push(sent);
     const { stragglerChance, stragglerMs } = this.#options;
     const straggles = !this.#isCalm && this.#stragglers.chance(stragglerChance);
     const delayMs =
-      this.#delayMs(self.id, message.to) + (straggles ? this.#stragglers.between(0, stragglerMs) : 0);
-    const receiver = this.#endpoints.get(message.to);
+      this.#delayMs(sender.id, message.to) + (straggles ? this.#stragglers.between(0, stragglerMs) : 0);
+    this.#arriveAfter(delayMs, sent, straggles);
+  }
+
+  #arriveAfter(delayMs: number, { sender, message, sentAtMs, receiver }: Sent, straggles: boolean): void {
     this.#time.plan(delayMs, () => {
       // It was held up on a connection between two processes, and ends with either.
-      if (straggles && (self.process.hasEnded || receiver?.process.hasEnded !== false)) return;
-      const target = this.#reach(self, message.to);
+      if (straggles && (sender.process.hasEnded || receiver?.process.hasEnded !== false)) return;
+      const target = this.#reach(sender, message.to);
       if (target === null) {
-        if (this.#random.chance(0.2)) self.process.run(() => self.handler.unreachable(message.to));
+        if (this.#random.chance(0.2)) sender.process.run(() => sender.handler.unreachable(message.to));
         return;
       }
-      this.#hooks.arrived(message.type, self.id, target.id, message, delayMs);
+      this.#hooks.arrived(message.type, sender.id, target.id, message, this.#time.nowMs - sentAtMs);
       target.process.run(() => target.handler.receive(message));
     });
   }
@@ -286,6 +325,7 @@ export class SimNetwork {
     const take = (position: number, chunk: Uint8Array | null | undefined): void => {
       if (chunk === undefined) return done({ message: "no longer offered" });
       if (chunk === null) {
+        this.#receivedImages.set(self.id, meta.last.index);
         this.#hooks.imageReceived(self.id, from);
         return done(null);
       }
