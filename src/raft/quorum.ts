@@ -31,9 +31,21 @@ export function quorumValue(voters: Voters, valueOf: (id: NodeId) => number): nu
     : Math.min(incoming, majorityValue(voters.outgoing, valueOf));
 }
 
+/** Every acknowledgement asks for this, and a handful of values is counted sooner than sorted. */
 function majorityValue(ids: readonly NodeId[], valueOf: (id: NodeId) => number): number {
-  const descending = ids.map(valueOf).toSorted((a, b) => b - a);
-  return descending[quorumSize(ids.length) - 1] ?? 0;
+  const values = ids.map(valueOf);
+  const needed = quorumSize(values.length);
+  let highest = 0;
+  for (const value of values) {
+    if (value > highest && countAtLeast(values, value) >= needed) highest = value;
+  }
+  return highest;
+}
+
+function countAtLeast(values: readonly number[], least: number): number {
+  let count = 0;
+  for (const value of values) if (value >= least) count += 1;
+  return count;
 }
 
 /** Whether the ids for which `counts` holds make up a quorum. */
