@@ -153,10 +153,12 @@ export class RaftLog {
     return this.#entries.slice(start, end);
   }
 
-  /** The lowest index after which the entries up to `index` come to no more than `bytesMax`. */
-  indexBefore(index: Index, bytesMax: number): Index {
+  /** The lowest index, but none below `lowest`, after which the entries up to `index` come to no more than `bytesMax`. */
+  indexBefore(index: Index, bytesMax: number, lowest: Index): Index {
     let [before, bytes] = [index, 0];
-    for (let entry = this.entryAt(before); entry !== undefined; entry = this.entryAt(before)) {
+    while (before > lowest) {
+      const entry = this.entryAt(before);
+      if (entry === undefined) break;
       bytes += entryBytes(entry);
       if (bytes > bytesMax) break;
       before -= 1;

@@ -151,7 +151,7 @@ export class RaftCore implements Transitions {
     const covered = Math.min(index, log.appliedIndex, log.durableIndex);
     const slowest = this.#role.role === "leader" ? this.#role.replication.slowestActiveMatchIndex() : null;
     const wanted = Math.min(covered - retainEntries, slowest ?? covered);
-    const target = Math.max(wanted, covered - 4 * retainEntries, log.indexBefore(covered, retainBytes));
+    const target = log.indexBefore(covered, retainBytes, Math.max(wanted, covered - 4 * retainEntries));
     if (target < log.firstIndex) return;
     outbox.push({ kind: "compactLog", seq: outbox.lastSeq, base: log.compactTo(target) });
   }
