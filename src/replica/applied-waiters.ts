@@ -42,8 +42,8 @@ export class AppliedWaiters {
   }
 
   #endWhere(isOver: (waiter: Waiter) => boolean, reached: boolean): void {
+    if (!this.#waiters.some(isOver)) return;
     const over = this.#waiters.filter(isOver);
-    if (over.length === 0) return;
     this.#waiters = this.#waiters.filter((waiter) => !isOver(waiter));
     for (const waiter of over) waiter.end(reached);
   }

@@ -83,7 +83,7 @@ export class Proposals {
 
   /** Askers whose time is over are told that their writes may yet take effect. */
   expire(nowMs: number): void {
-    this.#endWhere((proposal) => proposal.deadlineMs <= nowMs);
+    if (this.#appended.size > 0) this.#endWhere((proposal) => proposal.deadlineMs <= nowMs);
   }
 
   close(): void {

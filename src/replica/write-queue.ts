@@ -104,8 +104,8 @@ export class WriteQueue {
   expire(nowMs: number, leaderKnown: boolean): void {
     if (this.length === 0) return;
     const isOver = (write: PendingWrite): boolean => write.deadlineMs <= nowMs;
+    if (!this.#urgent.some(isOver) && !this.#ordinary.some(isOver)) return;
     const over = [...this.#urgent.filter(isOver), ...this.#ordinary.filter(isOver)];
-    if (over.length === 0) return;
     this.#urgent = this.#urgent.filter((write) => !isOver(write));
     this.#ordinary = this.#ordinary.filter((write) => !isOver(write));
     for (const write of over) endUnapplied(write, waitedInVain(write, nowMs, leaderKnown));
