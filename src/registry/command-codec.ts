@@ -220,7 +220,12 @@ const patchNames = Object.keys(patchReaders) as (keyof Patch["changes"])[];
 
 /** Name, value, name, value: most patches change one field. */
 function patchFields(changes: Patch["changes"]): unknown[] {
-  return patchNames.filter((name) => changes[name] !== undefined).flatMap((name) => [name, [changes[name]]]);
+  const fields: unknown[] = [];
+  for (const name of patchNames) {
+    const change = changes[name];
+    if (change !== undefined) fields.push(name, [change]);
+  }
+  return fields;
 }
 
 function readPatchChanges(fields: Fields): Patch["changes"] {

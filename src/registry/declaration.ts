@@ -22,51 +22,61 @@ export const declarationDefaults = {
   ttlMs: registryLimits.ttlMsDefault,
 } as const satisfies Partial<Declaration>;
 
-type Rule = readonly [isBroken: boolean, sentence: string];
-
-/** The first rule that the declaration breaks, as a sentence; null for none. */
-export function declarationFault(declared: Declaration): string | null {
-  const limits = registryLimits;
-  return firstBroken([
-    [!isText(declared.host, limits.hostChars), `host must have 1 to ${limits.hostChars} characters`],
-    [!isWhole(declared.port, 0, 65_535), "port must be a whole number from 0 to 65535"],
-    [!isOptional(declared.scheme, limits.schemeChars), tooLong("scheme", limits.schemeChars)],
-    [!isOptional(declared.version, limits.versionChars), tooLong("version", limits.versionChars)],
-    [!isOptional(declared.zone, limits.zoneChars), tooLong("zone", limits.zoneChars)],
-    [!isWhole(declared.weight, 0, limits.weightMax), weightRule],
-    ...tagRules(declared.tags),
-    [
-      declared.metadata.length > limits.metadataPairs,
-      `metadata may have at most ${limits.metadataPairs} pairs`,
-    ],
-    [
-      !declared.metadata.every(([key]) => hasAtMost(limits.metadataKeyChars, key)),
-      tooLong("a metadata key", limits.metadataKeyChars),
-    ],
-    [
-      !declared.metadata.every(([, value]) => hasAtMost(limits.metadataValueChars, value)),
-      tooLong("a metadata value", limits.metadataValueChars),
-    ],
-    [!instanceStatuses.includes(declared.status), `status must be one of ${instanceStatuses.join(", ")}`],
-    [
-      !isWhole(declared.ttlMs, limits.ttlMsMin, limits.ttlMsMax),
-      `ttlMs must be a whole number from ${limits.ttlMsMin} to ${limits.ttlMsMax}`,
-    ],
-  ]);
-}
+/** What no value may be, and the sentence that says so. */
+type Rule<Value> = readonly [isBroken: (value: Value) => boolean, sentence: string];
 
 export const weightRule = `weight must be a whole number from 0 to ${registryLimits.weightMax}`;
 
-export function tagRules(tags: readonly string[]): readonly Rule[] {
-  const { tags: tagsMax, tagChars } = registryLimits;
+// Made once, and not for every declaration: each command that carries one is judged on every member.
+const declarationRules: readonly Rule<Declaration>[] = makeDeclarationRules(registryLimits);
+
+/** The first rule that the declaration breaks, as a sentence; null for none. */
+export function declarationFault(declared: Declaration): string | null {
+  return firstBroken(declared, declarationRules);
+}
+
+function makeDeclarationRules(limits: typeof registryLimits): readonly Rule<Declaration>[] {
   return [
-    [tags.length > tagsMax, `tags may have at most ${tagsMax} items`],
-    [!tags.every((tag) => hasAtMost(tagChars, tag)), tooLong("a tag", tagChars)],
+    [({ host }) => !isText(host, limits.hostChars), `host must have 1 to ${limits.hostChars} characters`],
+    [({ port }) => !isWhole(port, 0, 65_535), "port must be a whole number from 0 to 65535"],
+    [({ scheme }) => !isOptional(scheme, limits.schemeChars), tooLong("scheme", limits.schemeChars)],
+    [({ version }) => !isOptional(version, limits.versionChars), tooLong("version", limits.versionChars)],
+    [({ zone }) => !isOptional(zone, limits.zoneChars), tooLong("zone", limits.zoneChars)],
+    [({ weight }) => !isWhole(weight, 0, limits.weightMax), weightRule],
+    ...tagRules(({ tags }: Declaration) => tags),
+    [
+      ({ metadata }) => metadata.length > limits.metadataPairs,
+      `metadata may have at most ${limits.metadataPairs} pairs`,
+    ],
+    [
+      ({ metadata }) => !metadata.every(([key]) => hasAtMost(limits.metadataKeyChars, key)),
+      tooLong("a metadata key", limits.metadataKeyChars),
+    ],
+    [
+      ({ metadata }) => !metadata.every(([, value]) => hasAtMost(limits.metadataValueChars, value)),
+      tooLong("a metadata value", limits.metadataValueChars),
+    ],
+    [
+      ({ status }) => !instanceStatuses.includes(status),
+      `status must be one of ${instanceStatuses.join(", ")}`,
+    ],
+    [
+      ({ ttlMs }) => !isWhole(ttlMs, limits.ttlMsMin, limits.ttlMsMax),
+      `ttlMs must be a whole number from ${limits.ttlMsMin} to ${limits.ttlMsMax}`,
+    ],
   ];
 }
 
-export function firstBroken(rules: readonly Rule[]): string | null {
-  return rules.find(([isBroken]) => isBroken)?.[1] ?? null;
+export function tagRules<Value>(tagsOf: (value: Value) => readonly string[]): readonly Rule<Value>[] {
+  const { tags: tagsMax, tagChars } = registryLimits;
+  return [
+    [(value) => tagsOf(value).length > tagsMax, `tags may have at most ${tagsMax} items`],
+    [(value) => !tagsOf(value).every((tag) => hasAtMost(tagChars, tag)), tooLong("a tag", tagChars)],
+  ];
+}
+
+export function firstBroken<Value>(value: Value, rules: readonly Rule<Value>[]): string | null {
+  return rules.find(([isBroken]) => isBroken(value))?.[1] ?? null;
 }
 
 export function isWhole(value: number, min: number, max: number): boolean {

@@ -53,12 +53,12 @@ function setOverride(
 
 function layerFault(layer: Layer): string | null {
   const { weightMax, reasonChars, overrideEndsInMsMax } = registryLimits;
-  return firstBroken([
-    [layer.weight !== null && !isWhole(layer.weight, 0, weightMax), weightRule],
-    ...tagRules(layer.tags ?? []),
-    [!hasAtMost(reasonChars, layer.reason), tooLong("reason", reasonChars)],
+  return firstBroken(layer, [
+    [({ weight }) => weight !== null && !isWhole(weight, 0, weightMax), weightRule],
+    ...tagRules(({ tags }: Layer) => tags ?? []),
+    [({ reason }) => !hasAtMost(reasonChars, reason), tooLong("reason", reasonChars)],
     [
-      layer.endsInMs !== null && !isWhole(layer.endsInMs, 1, overrideEndsInMsMax),
+      ({ endsInMs }) => endsInMs !== null && !isWhole(endsInMs, 1, overrideEndsInMsMax),
       `endsInMs must be a whole number from 1 to ${overrideEndsInMsMax}`,
     ],
   ]);

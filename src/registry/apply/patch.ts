@@ -63,12 +63,16 @@ const declarationNames = [
 ] as const satisfies readonly (keyof Declaration)[];
 
 function noteOf(before: Declaration, after: Declaration, why: string | undefined): Note {
-  const changed = declarationNames.filter(
-    (name) => !isSameDeclaration(before, { ...before, [name]: after[name] }),
-  );
+  const changed = declarationNames.filter((name) => !isSameValue(before[name], after[name]));
   const given = why === undefined ? "" : `: ${why}`;
   if (changed.length === 1 && changed[0] === "status") {
     return { type: "status", reason: `${before.status} -> ${after.status}${given}` };
   }
   return { type: "patched", reason: `changed ${changed.join(", ")}${given}` };
+}
+
+/** Of fields, which are plain values, lists and pairs. */
+function isSameValue(left: unknown, right: unknown): boolean {
+  if (!Array.isArray(left) || !Array.isArray(right)) return left === right;
+  return left.length === right.length && left.every((item, i) => isSameValue(item, right[i]));
 }

@@ -40,9 +40,13 @@ function settingsFault(settings: ServiceSettings): string | null {
     protectionHoldMs: [limits.protectionHoldMsMin, limits.protectionHoldMsMax],
   };
   return firstBroken(
+    settings,
     settingNames.map((name) => {
       const [min, max] = ranges[name];
-      return [!isWhole(settings[name], min, max), `${name} must be a whole number from ${min} to ${max}`];
+      return [
+        (given) => !isWhole(given[name], min, max),
+        `${name} must be a whole number from ${min} to ${max}`,
+      ];
     }),
   );
 }
