@@ -158,11 +158,16 @@ export class Simulation implements NemesisWorld {
     for (const watcher of this.#watchers) watcher.start();
     this.#nemesis.start();
     this.#staged.start();
+    this.#breakThings();
+    if (this.#violation === null) this.#recover();
+    return this.#result();
+  }
+
+  /** The safety phase. On its own, or the compiled loop would be thrown away with each seed, for what comes after it. */
+  #breakThings(): void {
     const endMs = this.time.nowMs + safetyTimeoutsMax * this.unitMs;
     while (this.#violation === null && this.trace.events < this.options.eventsMax && this.time.nowMs < endMs)
       this.#step();
-    if (this.#violation === null) this.#recover();
-    return this.#result();
   }
 
   /** Whoever does so much without any time passing will never stop. */

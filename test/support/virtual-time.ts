@@ -15,9 +15,13 @@ export class VirtualTime {
   #order = 0;
   /** A binary heap, earliest first. */
   readonly #heap: Task[] = [];
-  /** What is due at once, in order of asking: most of all tasks, and they need no heap. Those before `#soonStart` were run. */
-  #soon: Task[] = [];
+  /**
+   * What is due at once, in order of asking: most of all tasks, and they need no heap. They are those from `#soonStart` on and before
+   * `#soonEnd`; the places around them stay, or each few tasks would cost an array.
+   */
+  readonly #soon: (Task | undefined)[] = [];
   #soonStart = 0;
+  #soonEnd = 0;
 
   get nowMs(): number {
     return this.#nowMs;
@@ -37,7 +41,7 @@ export class VirtualTime {
   /** As `after`, for what is never taken back. */
   plan(delayMs: number, run: () => void): void {
     const task = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run };
-    if (task.atMs === this.#nowMs) this.#soon.push(task);
+    if (task.atMs === this.#nowMs) this.#soon[this.#soonEnd++] = task;
     else this.#push(task);
   }
 
@@ -77,11 +81,8 @@ export class VirtualTime {
   #take(): Task | undefined {
     const task = this.#next();
     if (task === undefined || task !== this.#soon[this.#soonStart]) return this.#pop();
-    this.#soonStart += 1;
-    if (this.#soonStart === this.#soon.length) {
-      this.#soon = [];
-      this.#soonStart = 0;
-    }
+    this.#soon[this.#soonStart++] = undefined;
+    if (this.#soonStart === this.#soonEnd) this.#soonStart = this.#soonEnd = 0;
     return task;
   }
 

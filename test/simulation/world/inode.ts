@@ -12,11 +12,12 @@ const sectorBytes = 512;
 export class Inode {
   #bytes = Buffer.alloc(256);
   #length = 0;
+  #durable: Buffer | null = null;
   #unsynced: Change[] = [];
 
   /** What survives whatever happens. The same memory for as long as it only grows. */
   get durable(): Buffer {
-    return this.#bytes.subarray(0, this.#length);
+    return (this.#durable ??= this.#bytes.subarray(0, this.#length));
   }
 
   /** As a process sees it, with what was not synced. */
@@ -52,7 +53,7 @@ export class Inode {
     copy.#bytes = Buffer.from(this.durable);
     copy.#length = this.#length;
     for (const change of this.#unsynced) copy.#make(change);
-    return Uint8Array.from(copy.durable);
+    return new Uint8Array(copy.durable);
   }
 
   /** The power goes: of what was not synced some beginning survives, and the change after it perhaps in part. */
@@ -74,6 +75,7 @@ export class Inode {
   /** In new memory: checkers keep parts of the old one. */
   flipBit(position: number, bit: number): void {
     this.#bytes = Buffer.from(this.#bytes);
+    this.#durable = null;
     this.#bytes[position] = this.#bytes[position]! ^ (1 << bit);
   }
 
@@ -106,5 +108,6 @@ export class Inode {
     }
     this.#bytes.fill(0, Math.min(length, this.#length), Math.max(length, this.#length));
     this.#length = length;
+    this.#durable = null;
   }
 }

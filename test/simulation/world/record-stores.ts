@@ -138,7 +138,8 @@ function storeOf(table: Table, run: Run): RecordStore {
 }
 
 function viewOf(table: Table, run: Run): RecordView {
-  const records: StoredRecord[] = [...table.records].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const keys = [...table.records.keys()].sort();
+  const records = keys.map((key): StoredRecord => [key, table.records.get(key)!]);
   return {
     read: (after, bytesMax, done) =>
       run("read", false, (failure) => {
