@@ -14,3 +14,9 @@ export async function dial(port: number): Promise<{ readonly socket: Socket; rea
 export function statusesIn(text: string): string[] {
   return [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1]!);
 }
+
+/** As a stopped process does: nothing of the loop runs, and what arrives waits in the sockets. */
+export function standStill(ms: number): void {
+  const endMs = performance.now() + ms;
+  while (performance.now() < endMs);
+}

@@ -2,6 +2,7 @@ import { request, type ClientRequest, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { presenceLine } from "../../src/http/answer-schemas.ts";
+import { standStill } from "./dial.ts";
 import { serve, until, type Served } from "./harness.ts";
 
 interface Present {
@@ -128,6 +129,46 @@ test("silence is a break; a line in time is not, and is answered", async () => {
   onTestFinished(() => clearInterval(timer));
   expect(await until(() => suspects(served))).toBe("b");
   expect(talking.lines.at(-1)).toEqual({ type: "alive" });
+});
+
+test("a member that stood still reads what its clients have said meanwhile before it takes them for silent", async () => {
+  const served = await serve({ presenceLimits: { silenceMsMax: 300, lookEveryMs: 10 } });
+  await served.register("a");
+  await served.register("b");
+  const talking = await attach(served, [{ id: "a", incarnation: 1 }]);
+  await attach(served, [{ id: "b", incarnation: 2 }]);
+  talking.outgoing.write("\n");
+  standStill(500);
+  expect(await until(() => suspects(served))).toBe("b");
+});
+
+test("a client that says much and takes nothing is not answered line by line: that would pile up", async () => {
+  const served = await serve();
+  await served.register("a");
+  const { outgoing, response, lines } = await attach(served, [{ id: "a", incarnation: 1 }]);
+  const ended = new Promise((resolve) => response.once("end", resolve));
+  outgoing.end("\n".repeat(60_000));
+  await ended;
+  const alive = lines.filter(({ type }) => type === "alive").length;
+  expect(alive).toBeGreaterThan(0);
+  expect(alive).toBeLessThan(30_000);
+});
+
+test("a place is taken from the first moment on, and given back when the connection ends", async () => {
+  const served = await serve({ presenceLimits: { sessionsMax: 1 } });
+  const { member, ask } = served;
+  await served.register("a");
+  const raw = `${JSON.stringify({ instances: [{ service: "web", id: "a", incarnation: 1 }] })}\n`;
+  member.held = [];
+  const attaching = attach(served, [{ id: "a", incarnation: 1 }]);
+  await until(() => member.held?.length === 1);
+  expect((await ask("POST", "/v1/presence", { raw, headers: ndjson })).json.code).toBe("overloaded");
+  member.release();
+  const { outgoing } = await attaching;
+  expect((await ask("POST", "/v1/presence", { raw, headers: ndjson })).json.code).toBe("overloaded");
+  outgoing.destroy();
+  await until(() => suspects(served) === "a");
+  await attach(served, [{ id: "a", incarnation: 1 }]);
 });
 
 test("who reconnects is not hurt by the end of the older connection", async () => {

@@ -53,7 +53,8 @@ export class PresenceSession {
   heard(): void {
     if (this.#isOver) return;
     this.#heardAtMs = performance.now();
-    this.#send({ type: "alive" });
+    // Who takes nothing of what it is sent gets no more of it: it would pile up here.
+    if (!this.#options.response.writableNeedDrain) this.#send({ type: "alive" });
   }
 
   /** The client is gone: the instances are suspect from now on, unless they have come back by another connection. */
@@ -91,9 +92,17 @@ export class PresenceSession {
 
   #look(): void {
     const nowMs = performance.now();
-    if (nowMs - this.#heardAtMs > this.#options.limits.silenceMsMax) return this.broke("silence");
+    if (this.#isSilent(nowMs)) {
+      // What came while this process stood still is read only after its timers: the silence may have been its own.
+      setImmediate(() => this.#isSilent(performance.now()) && this.broke("silence"));
+      return;
+    }
     if (this.#renewing !== null || nowMs - this.#renewedAtMs < this.#renewEveryMs()) return;
     this.#renewing = this.#renew(nowMs).finally(() => (this.#renewing = null));
+  }
+
+  #isSilent(nowMs: number): boolean {
+    return nowMs - this.#heardAtMs > this.#options.limits.silenceMsMax;
   }
 
   /** A third of the shortest TTL. */

@@ -1,5 +1,6 @@
 /** The open presence connections of this member. */
 
+import type { ServerResponse } from "node:http";
 import { RollcallError } from "../../lib/errors.ts";
 import type { Logger } from "../../observability/logger.ts";
 import type { RegistryMember } from "../../replica/member.ts";
@@ -20,6 +21,7 @@ export class PresenceSessions {
   readonly #logger: Logger;
   readonly #limits: PresenceSessionsLimits;
   readonly #open = new Set<PresenceSession>();
+  #places = 0;
   #isStopped = false;
 
   constructor(member: RegistryMember, logger: Logger, limits: PresenceSessionsLimits) {
@@ -32,15 +34,19 @@ export class PresenceSessions {
     return this.#open.size;
   }
 
-  /** Throws when no further connection can be taken. */
-  checkRoom(): void {
+  /** Takes a place until `response` closes, from before the client says which instances it is for. Throws when there is none. */
+  takePlace(response: ServerResponse): void {
     if (this.#isStopped)
       throw new RollcallError("unavailable", "This member is stopping. Connect to another one.");
-    if (this.#open.size < this.#limits.sessionsMax) return;
-    throw new RollcallError(
-      "overloaded",
-      `This member already holds ${this.#limits.sessionsMax} presence connections. Connect to another one.`,
-    );
+    if (this.#places >= this.#limits.sessionsMax)
+      throw new RollcallError(
+        "overloaded",
+        `This member already holds ${this.#limits.sessionsMax} presence connections. Connect to another one.`,
+      );
+    // Who has already gone needs no place, and would never give it back.
+    if (response.destroyed) return;
+    this.#places += 1;
+    response.once("close", () => (this.#places -= 1));
   }
 
   start(

@@ -47,7 +47,7 @@ export const attachPresence: MemberEndpoint = write({
   handle: async (call): Promise<Answer> => {
     const { api, exchange } = call;
     checkMediaType(exchange);
-    api.presence.checkRoom();
+    api.presence.takePlace(exchange.response);
     const { text, ear } = await firstLine(exchange, api.requestMs);
     const { instances, lingerMs } = parseFirst(text);
     call.grant.mustReach(instances);
