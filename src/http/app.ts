@@ -23,7 +23,7 @@ import { dispatch, servingApi, type PathParams } from "./dispatch.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { endpointsByPath } from "./endpoints.ts";
 import type { Exchange } from "./exchange.ts";
-import { InOrder } from "./in-order.ts";
+import type { InOrder } from "./in-order.ts";
 import { invalidArgument } from "./invalid.ts";
 import { toRollcallError } from "./problem.ts";
 import { respond, respondProblem } from "./respond.ts";
@@ -31,6 +31,7 @@ import { respond, respondProblem } from "./respond.ts";
 export interface AppOptions {
   readonly server: ServerState;
   readonly logger: Logger;
+  readonly inOrder: InOrder;
   /** How long the rest of a body that nobody wants may take to arrive, milliseconds. */
   readonly requestMs: number;
 }
@@ -57,8 +58,7 @@ function exchangeOf(response: Response): Exchange {
   return response.locals["exchange"] as Exchange;
 }
 
-function begin({ server, requestMs }: AppOptions) {
-  const inOrder = new InOrder();
+function begin({ server, inOrder, requestMs }: AppOptions) {
   return (request: Request, response: Response, next: NextFunction): void => {
     const exchange = exchangeOf(response);
     response.once("close", () => {

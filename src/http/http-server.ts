@@ -16,6 +16,7 @@ import { createApi, type ServerState } from "./api.ts";
 import { createApp } from "./app.ts";
 import { Backpressure, defaultBackpressureLimits, type BackpressureLimits } from "./backpressure.ts";
 import { createDoor } from "./door.ts";
+import { InOrder } from "./in-order.ts";
 import { listenAtOnePort, listenersDefault } from "./listeners.ts";
 import { loadClasses } from "./policy.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -124,7 +125,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     socket.once("close", () => (connections -= 1));
   };
   const { requestMs } = timeouts;
-  const application = createApp({ server: state, logger, requestMs });
+  const inOrder = new InOrder();
+  const application = createApp({ server: state, logger, inOrder, requestMs });
   const door = createDoor({
     server: state,
     admission,
@@ -140,7 +142,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     server.on("request", door);
     // An expectation that is not known is no reason to refuse (RFC 9110, 10.1.1); Node would, without saying why.
     server.on("checkExpectation", door);
-    server.on("clientError", (error: UnreadableError, socket) => refuseUnreadable(state, error, socket));
+    server.on("clientError", (error: UnreadableError, socket) =>
+      refuseUnreadable(state, error, socket, inOrder.newest(socket)),
+    );
     return server;
   });
   return {

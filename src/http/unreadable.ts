@@ -1,6 +1,6 @@
 /** Answers what cannot be parsed as HTTP. It never reaches the application, so the answer is written by hand, in the form of all others. */
 
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../lib/errors.ts";
 import type { ServerState } from "./api.ts";
@@ -19,12 +19,30 @@ interface Refusal {
   readonly retryable: boolean;
 }
 
-export function refuseUnreadable(server: ServerState, error: UnreadableError, socket: Duplex): void {
-  // Part of an answer is on its way already: more would garble it.
-  if (!socket.writable || ("bytesWritten" in socket && socket.bytesWritten !== 0)) {
-    socket.destroy();
+/** `before`: what the connection has asked and not been answered yet. Its end may be what cannot be read. */
+export function refuseUnreadable(
+  server: ServerState,
+  error: UnreadableError,
+  socket: Duplex,
+  before: ServerResponse | null,
+): void {
+  // A request that came whole is carried out: its client would take this for the answer, and not_applied for its outcome.
+  if (before?.req.complete === true && !before.headersSent) {
+    // What follows is no more readable.
+    socket.pause();
+    before.once("close", () => {
+      if (socket.writable) socket.end(refusal(server, error));
+      socket.resume();
+    });
     return;
   }
+  // Part of an answer is on its way already, or the next one is due to an earlier request: this would garble it, or be taken for it.
+  const isTaken = ("bytesWritten" in socket && socket.bytesWritten !== 0) || before?.socket === null;
+  if (!socket.writable || isTaken) socket.destroy();
+  else socket.end(refusal(server, error));
+}
+
+function refusal(server: ServerState, error: UnreadableError): string {
   const { status, code, detail, retryable } = refusalOf(error);
   const requestId = nextRequestId();
   const body = JSON.stringify({
@@ -44,7 +62,7 @@ export function refuseUnreadable(server: ServerState, error: UnreadableError, so
     Connection: "close",
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`;
 }
 
 function refusalOf({ code = "", message }: UnreadableError): Refusal {
