@@ -61,13 +61,16 @@ export class Backpressure {
     // and again at the end of the turn, because Node reads on by itself where it drops a body that nobody wants.
     socket.pause();
     setImmediate(() => this.#unread.has(socket) && socket.pause());
-    const timer = setTimeout(() => this.#readAgain(socket), waitMs);
+    const readAgain = (): void => {
+      clearTimeout(timer);
+      socket.off("close", readAgain);
+      this.#unread.delete(socket);
+      if (!socket.destroyed) socket.resume();
+    };
+    const timer = setTimeout(readAgain, waitMs);
     timer.unref();
-  }
-
-  #readAgain(socket: Socket): void {
-    this.#unread.delete(socket);
-    if (!socket.destroyed) socket.resume();
+    // Connections that come and go are more than are ever open: nothing is kept of those that have gone.
+    socket.once("close", readAgain);
   }
 
   #isVital(socket: Socket): boolean {

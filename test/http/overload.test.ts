@@ -198,6 +198,18 @@ test.each([
   await letGo();
 });
 
+test("nothing is kept of a connection that ends before its client may ask again", async () => {
+  const served = await serve({ ...turningAway, backpressureLimits: longAway });
+  const letGo = await pressUp(served);
+  const { socket, text } = await dial(served.port);
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.write(read.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+  await closed;
+  expect(statusesIn(text())).toEqual(["503"]);
+  expect(await othersAreServed(served)).toBe("0");
+  await letGo();
+});
+
 test("afterwards it is read again, and what was sent meanwhile is answered", async () => {
   const served = await serve({ ...turningAway, backpressureLimits: shortlyAway });
   const letGo = await pressUp(served);
