@@ -100,3 +100,24 @@ test("beyond missedChangesMax a watch gets a snapshot in place of what it has mi
   await miss(["d", "e", "f", "g"]);
   expect(watching()).toEqual(["0 snapshot", "1 put", "2 put", "3 put", "7 snapshot"]);
 });
+
+test("a member that stops between a change and its delivery does not send a client back to before what it has", async () => {
+  const { hub, member } = aHub();
+  const before = watch(hub, null);
+  member.commit(register("a"));
+  const fresh = watch(hub, null);
+  hub.stop(() => 0);
+  await delivered();
+  expect(before()).toEqual(["0 snapshot", "0 goaway"]);
+  expect(fresh()).toEqual(["1 snapshot", "1 goaway"]);
+});
+
+test("a watch that has waited for its cursor while the member stopped is ended as the others are", async () => {
+  const { hub, member } = aHub();
+  member.commit(register("a"));
+  await delivered();
+  hub.stop(() => 0);
+  const late = watch(hub, 0);
+  await delivered();
+  expect(late()).toEqual(["1 put", "1 sync", "1 goaway"]);
+});

@@ -128,6 +128,8 @@ export class WatchHub {
     stream.start(afterRevision);
     const { revision } = this.#member.registry;
     if (afterRevision !== null) stream.sync(syncFrame(format, revision), revision);
+    // It was let in before, and has waited for this member to come as far as its cursor.
+    if (this.#isStopped) this.#end(stream, format, 1);
   }
 
   /** Resolves at the service's next change, at the timeout, when the member stops, or when the client of `response` goes away. */
@@ -156,11 +158,13 @@ export class WatchHub {
     clearInterval(this.#syncTimer);
     this.#waiters.wakeAll();
     for (const { streams, format } of this.#audiences.values()) {
-      for (const stream of streams) {
-        const reconnectInMs = Math.floor(random() * this.#limits.reconnectWithinMs);
-        stream.end(goawayFrame(format, this.#revision, reconnectInMs));
-      }
+      for (const stream of streams) this.#end(stream, format, random());
     }
+  }
+
+  #end(stream: WatchStream, format: WatchFormat, part: number): void {
+    const reconnectInMs = Math.floor(part * this.#limits.reconnectWithinMs);
+    stream.end((revision) => goawayFrame(format, revision, reconnectInMs), this.#revision);
   }
 
   get isStopped(): boolean {

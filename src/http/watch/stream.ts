@@ -90,8 +90,9 @@ export class WatchStream {
     this.#write(frame);
   }
 
-  end(lastWords: Buffer): void {
-    this.#response.end(this.#isLive ? lastWords : undefined);
+  /** `revision`: what has been delivered to everybody; a snapshot may have brought this stream further. The client goes on from what it is told. */
+  end(lastWords: (revision: number) => Buffer, revision: number): void {
+    this.#response.end(this.#isLive ? lastWords(Math.max(revision, this.#revision)) : undefined);
   }
 
   /** Cuts off a client that has taken nothing for too long. Called now and then. */
