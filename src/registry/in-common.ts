@@ -54,33 +54,20 @@ export class InCommon {
     return text;
   }
 
-  /** What `read` made of the same bytes before; undefined when that is not known. */
-  value<Value>(
-    read: (from: never) => Value,
+  /** What `read` made of the same bytes before, without reading them again; otherwise what it makes of them now. */
+  value<From, Value>(
+    read: (from: From) => Value,
+    from: From,
     bytes: Uint8Array,
     start: number,
     end: number,
-  ): Value | undefined {
-    if (end - start > valueBytesMax) return undefined;
-    const kept = this.#values[placeOf(bytes, start, end)];
-    if (kept === undefined || kept.read !== read || !isSame(kept.bytes, bytes, start, end)) return undefined;
-    return kept.value as Value;
-  }
-
-  /** Remembers it, and returns it. */
-  keep<Value>(
-    read: (from: never) => Value,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    value: Value,
   ): Value {
-    if (end - start <= valueBytesMax)
-      this.#values[placeOf(bytes, start, end)] = {
-        read,
-        bytes: Uint8Array.prototype.slice.call(bytes, start, end),
-        value,
-      };
+    if (end - start > valueBytesMax) return read(from);
+    const place = placeOf(bytes, start, end);
+    const kept = this.#values[place];
+    if (kept?.read === read && isSame(kept.bytes, bytes, start, end)) return kept.value as Value;
+    const value = read(from);
+    this.#values[place] = { read, bytes: Uint8Array.prototype.slice.call(bytes, start, end), value };
     return value;
   }
 }

@@ -132,11 +132,12 @@ export class PackedFields extends Fields {
     const start = this.#position;
     const end = this.#endOfTexts(start);
     if (this.#left === 0 || end > this.#end) return read(this);
-    const known = this.#inCommon.value(read, this.#bytes, start, end);
-    if (known === undefined) return this.#inCommon.keep(read, this.#bytes, start, end, read(this));
+    const value = this.#inCommon.value<Fields, Value>(read, this, this.#bytes, start, end);
+    const wasKnown = this.#position === start;
+    if (!wasKnown) return value;
     this.#left -= 1;
     this.#position = end;
-    return known;
+    return value;
   }
 
   override hasMore(): boolean {
