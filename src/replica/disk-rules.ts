@@ -7,15 +7,14 @@ import type { NodeId } from "../raft/types.ts";
 import { bestOf, betterLeader, type Candidate } from "./hand-over.ts";
 
 export interface DiskFacts {
-  readonly nowMs: number;
   /** How long the disk is usually seen at work on a write to this member's log; null while it is not known. */
   readonly writeMs: number | null;
   /** How long the oldest unfinished write has been waiting for the disk; 0 for none. */
   readonly pendingMs: number;
   /** The voters that could lead, and how long their writes take. */
   readonly others: readonly Candidate[];
-  /** When this member last handed over because of its disk; null for never. */
-  readonly handedOverAtMs: number | null;
+  /** Since this member last handed over, whatever for. */
+  readonly sinceMs: number;
 }
 
 export interface DiskLimits {
@@ -31,8 +30,7 @@ export type DiskVerdict = { readonly kind: "keep" } | { readonly kind: "handOver
 const stallPauseMs = 2_000;
 
 export function judgeDisk(facts: DiskFacts, limits: DiskLimits): DiskVerdict {
-  const { nowMs, pendingMs, handedOverAtMs, others } = facts;
-  const sinceMs = handedOverAtMs === null ? Infinity : nowMs - handedOverAtMs;
+  const { pendingMs, sinceMs, others } = facts;
   if (isStalled(pendingMs, limits)) {
     const fastest = bestOf(others);
     const to = (fastest ?? others.find(({ ms }) => ms === null))?.id;

@@ -57,12 +57,11 @@ export function whoHasNoRoom(facts: {
  * any member that is down. Null when nobody is known to have room, or the last such change was too short ago.
  */
 export function successorWithRoom(facts: {
-  readonly nowMs: number;
-  readonly handedOverAtMs: number | null;
+  /** Since this member last handed over, whatever for. */
+  readonly sinceMs: number;
   /** The voters that could lead. */
   readonly others: readonly { readonly id: NodeId; readonly roomIsShort: boolean }[];
 }): NodeId | null {
-  const { nowMs, handedOverAtMs, others } = facts;
-  if (handedOverAtMs !== null && nowMs - handedOverAtMs < handOverPauseMs) return null;
-  return others.find(({ roomIsShort }) => !roomIsShort)?.id ?? null;
+  if (facts.sinceMs < handOverPauseMs) return null;
+  return facts.others.find(({ roomIsShort }) => !roomIsShort)?.id ?? null;
 }

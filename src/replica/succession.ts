@@ -21,7 +21,7 @@ export class Succession {
   readonly #settings: ReplicaSettings;
   readonly #observer: ReplicaObserver;
   readonly #transfer: (to: NodeId) => void;
-  #handedOverAtMs: number | null = null;
+  #handedOverAtMs = -Infinity;
 
   constructor(options: {
     readonly settings: ReplicaSettings;
@@ -39,10 +39,7 @@ export class Succession {
     successors: readonly Successor[],
   ): void {
     const others = successors.map(({ id, report }) => ({ id, ms: report.writeMs }));
-    const verdict = judgeDisk(
-      { nowMs, ...own, others, handedOverAtMs: this.#handedOverAtMs },
-      this.#settings,
-    );
+    const verdict = judgeDisk({ ...own, others, sinceMs: this.#sinceMs(nowMs) }, this.#settings);
     if (verdict.kind === "keep") return;
     this.#observer.diskHandOver(verdict.to, Math.max(own.writeMs ?? 0, own.pendingMs));
     this.#handOver(verdict.to, nowMs);
@@ -51,7 +48,7 @@ export class Succession {
   /** For a leader whose room is short. */
   judgeRoom(nowMs: number, successors: readonly Successor[]): void {
     const others = successors.map(({ id, report }) => ({ id, roomIsShort: report.roomIsShort }));
-    const to = successorWithRoom({ nowMs, handedOverAtMs: this.#handedOverAtMs, others });
+    const to = successorWithRoom({ sinceMs: this.#sinceMs(nowMs), others });
     if (to === null) return;
     this.#observer.roomHandOver(to);
     this.#handOver(to, nowMs);
@@ -60,11 +57,15 @@ export class Succession {
   judgePace(nowMs: number, lateMs: number | null, successors: readonly Successor[]): void {
     if (lateMs === null) return;
     const others = successors.map(({ id, report }) => ({ id, ms: report.lateMs }));
-    const sinceMs = nowMs - (this.#handedOverAtMs ?? -Infinity);
-    const to = betterLeader({ ms: lateMs, badMs: this.#settings.leaderLateMs, sinceMs }, others);
+    const own = { ms: lateMs, badMs: this.#settings.leaderLateMs, sinceMs: this.#sinceMs(nowMs) };
+    const to = betterLeader(own, others);
     if (to === null) return;
     this.#observer.paceHandOver(to, lateMs);
     this.#handOver(to, nowMs);
+  }
+
+  #sinceMs(nowMs: number): number {
+    return nowMs - this.#handedOverAtMs;
   }
 
   #handOver(to: NodeId, nowMs: number): void {

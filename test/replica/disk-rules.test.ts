@@ -15,18 +15,18 @@ const cases: readonly (readonly [what: string, facts: Partial<DiskFacts>, handOv
   ["one of four times the speed is", { writeMs: 200, others: [{ id: "n2", ms: 50 }] }, "n2"],
   ["nobody to hand over to", { writeMs: 200, others: [] }, null],
   ["nobody whose disk is known", { writeMs: 200, others: [{ id: "n2", ms: null }] }, null],
-  ["not twice in a minute", { writeMs: 200, handedOverAtMs: 40_001 }, null],
-  ["again after a minute", { writeMs: 200, handedOverAtMs: 40_000 }, "n3"],
+  ["not twice in a minute", { writeMs: 200, sinceMs: 59_999 }, null],
+  ["again after a minute", { writeMs: 200, sinceMs: 60_000 }, "n3"],
   ["a write under way that takes long counts", { writeMs: 1, pendingMs: 150 }, "n3"],
   ["a hanging disk makes way", { pendingMs: 4_000, writeMs: 1 }, "n3"],
-  ["also within a minute", { pendingMs: 4_000, handedOverAtMs: 97_000 }, "n3"],
-  ["but not at once again", { pendingMs: 4_000, handedOverAtMs: 99_000 }, null],
+  ["also within a minute", { pendingMs: 4_000, sinceMs: 3_000 }, "n3"],
+  ["but not at once again", { pendingMs: 4_000, sinceMs: 1_000 }, null],
   ["also for one whose disk is not known", { pendingMs: 4_000, others: [{ id: "n2", ms: null }] }, "n2"],
   ["not for one that hangs too", { pendingMs: 9_000, others: [{ id: "n2", ms: 5_000 }] }, null],
 ];
 
 test.each(cases)("%s", (_what, facts, to) => {
-  const all = { nowMs: 100_000, writeMs: null, pendingMs: 0, others, handedOverAtMs: null, ...facts };
+  const all = { writeMs: null, pendingMs: 0, others, sinceMs: Infinity, ...facts };
   expect(judgeDisk(all, limits)).toEqual(to === null ? { kind: "keep" } : { kind: "handOver", to });
 });
 
