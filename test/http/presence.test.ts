@@ -196,6 +196,24 @@ test("while it is open the member renews, every third of the TTL", async () => {
   expect(await until(() => (member.registry.deadline(key) ?? 0) > (before ?? 0))).toBe(true);
 });
 
+test("the shortest lease is kept too", async () => {
+  const served = await serve();
+  const { member } = served;
+  await served.register("a", { ttlMs: 1_000 });
+  await attach(served, [{ id: "a", incarnation: 1 }]);
+  const key = { namespace: "default", service: "web", id: "a" };
+  let leftMs = Number.POSITIVE_INFINITY;
+  const startedAtMs = performance.now();
+  for (let passedMs = 0; passedMs < 1_500;) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const nowMs = performance.now() - startedAtMs;
+    member.advance(Math.floor(nowMs) - passedMs);
+    passedMs = Math.floor(nowMs);
+    leftMs = Math.min(leftMs, (member.registry.deadline(key) ?? 0) - member.clusterNow());
+  }
+  expect(leftMs).toBeGreaterThan(300);
+});
+
 test("a renewal that is under way when the connection breaks goes before the break, so that it cannot undo it", async () => {
   const served = await serve({ presenceLimits: { lookEveryMs: 10 } });
   const { member } = served;
@@ -231,6 +249,22 @@ test("a client whose registration is over is told, and the connection ends when 
     code: "superseded",
   });
   expect(suspects(served)).toBe("");
+});
+
+test("a client is also told when its registration was ended by somebody else, or taken over for long", async () => {
+  const served = await serve({ presenceLimits: { lookEveryMs: 10 } });
+  await served.register("a", { ttlMs: 86_400_000, session: "s1" });
+  await served.register("b", { ttlMs: 86_400_000, session: "s1" });
+  const { lines, response } = await attach(served, [
+    { id: "a", incarnation: 1 },
+    { id: "b", incarnation: 2 },
+  ]);
+  const ended = new Promise((resolve) => response.once("end", resolve));
+  await served.ask("DELETE", "/v1/services/web/instances/a");
+  await served.register("b", { ttlMs: 86_400_000, session: "s2" });
+  await ended;
+  const lost = lines.slice(1).map(({ type, id, code }) => `${type} ${String(id)} ${String(code)}`);
+  expect(lost).toEqual(["lost a not_registered", "lost b superseded"]);
 });
 
 test("a stopping member lets go of its connections, and nobody becomes suspect by that", async () => {

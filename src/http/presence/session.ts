@@ -14,7 +14,7 @@ import { timeouts } from "../parameters.ts";
 export interface PresenceLimits {
   /** A client that is not heard for so long is gone. It should send a line at least every 10 s. */
   readonly silenceMsMax: number;
-  /** How often silence and due renewals are looked at. */
+  /** How often silence and due renewals are looked at, at least. */
   readonly lookEveryMs: number;
 }
 
@@ -41,12 +41,12 @@ export class PresenceSession {
   /** The renewal that is under way; it never rejects. */
   #renewing: Promise<void> | null = null;
   #isOver = false;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
 
   constructor(options: PresenceSessionOptions) {
     this.#options = options;
     this.#instances = options.instances;
-    this.#timer = setInterval(() => this.#look(), options.limits.lookEveryMs);
+    this.#timer = this.#lookLater();
   }
 
   /** The client has sent a line. It gets one back, so that it too knows that the other side is there. */
@@ -90,6 +90,14 @@ export class PresenceSession {
     this.#options.response.end();
   }
 
+  #lookLater(): NodeJS.Timeout {
+    const untilMs = Math.min(this.#options.limits.lookEveryMs, Math.ceil(this.#renewEveryMs()));
+    return setTimeout(() => {
+      this.#look();
+      if (!this.#isOver) this.#timer = this.#lookLater();
+    }, untilMs);
+  }
+
   #look(): void {
     const nowMs = performance.now();
     if (this.#isSilent(nowMs)) {
@@ -97,7 +105,9 @@ export class PresenceSession {
       setImmediate(() => this.#isSilent(performance.now()) && this.broke("silence"));
       return;
     }
-    if (this.#renewing !== null || nowMs - this.#renewedAtMs < this.#renewEveryMs()) return;
+    const isDue =
+      nowMs - this.#renewedAtMs >= this.#renewEveryMs() || this.#instances.some((key) => !this.#isHere(key));
+    if (this.#renewing !== null || !isDue) return;
     this.#renewing = this.#renew(nowMs).finally(() => (this.#renewing = null));
   }
 
@@ -112,6 +122,11 @@ export class PresenceSession {
       (key) => registry.instance(key)?.declared.ttlMs ?? Number.POSITIVE_INFINITY,
     );
     return Math.min(...ttls) / 3;
+  }
+
+  /** Whether it is still registered, as far as this member knows. If not, a renewal says so for sure, and to the client. */
+  #isHere(key: PresentInstance): boolean {
+    return this.#options.member.registry.instance(key)?.incarnation === key.incarnation;
   }
 
   async #renew(nowMs: number): Promise<void> {
@@ -141,7 +156,7 @@ export class PresenceSession {
   #finish(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#options.ended();
     return true;
   }
