@@ -38,7 +38,7 @@ export async function dispatch(
   const api = servingApi(server);
   const body = await parseBody(exchange, endpoint.body, api.requestMs);
   if (!exchange.isRead && server.standstill.isRecent) await mustBeAwaited(exchange);
-  if (endpoint.kind === "read" || isLevelAsked(endpoint, query)) await awaitLevel(api, query);
+  if (endpoint.kind === "read" || isLevelAsked(endpoint, query)) await awaitLevel(api, exchange, query);
   const options = { ...writeOptions(exchange, query), by: grant.by };
   return endpoint.handle({ api, exchange, namespace, grant, params, query, body, options });
 }
@@ -96,8 +96,16 @@ function isLevelAsked(endpoint: MemberEndpoint, query: Parameters<ParameterShape
   return consistency === "linearizable" || minRevision !== undefined || maxStaleMs !== undefined;
 }
 
-function awaitLevel({ member }: Api, query: Parameters<ParameterShape>): Promise<void> {
+async function awaitLevel(
+  { member, hub }: Api,
+  { response, park }: Exchange,
+  query: Parameters<ParameterShape>,
+): Promise<void> {
   const { consistency, minRevision = null, waitMs, maxStaleMs = null } = query as Level;
+  if (minRevision !== null && minRevision > member.registry.revision) {
+    hub.takePlace(response);
+    park();
+  }
   return member.read({ consistency, minRevision, waitMs, maxStaleMs });
 }
 

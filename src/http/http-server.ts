@@ -101,7 +101,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     isStopping: false,
   };
   const admission = new Admission(options.admissionLimits ?? defaultAdmissionLimits, random);
-  const pressure = new Pressure(options.pressureLimits ?? defaultPressureLimits, () => admission.takePeak());
+  // What waits for a leader keeps nobody busy: turning others away, who could be answered without one, would not shorten its wait.
+  const underWay = (): number => (state.api?.member.leader() === null ? 0 : admission.takePeak());
+  const pressure = new Pressure(options.pressureLimits ?? defaultPressureLimits, underWay);
   const backpressure = new Backpressure(options.backpressureLimits ?? defaultBackpressureLimits, random);
   for (const loadClass of loadClasses) metrics.rejected(loadClass, 0);
   metrics.sampleServerWith(() => ({

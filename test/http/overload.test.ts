@@ -1,6 +1,6 @@
 /** Who is turned away when there is too much to do, and that it costs little. */
 
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { Admission, defaultAdmissionLimits } from "../../src/http/admission.ts";
 import { endpoints, pathsOf } from "../../src/http/endpoints.ts";
 import { loadClassOf } from "../../src/http/load-class.ts";
@@ -122,6 +122,41 @@ async function pressUp({ member, register, get }: Served): Promise<() => Promise
     return held;
   };
 }
+
+const onlyUnderWay = { pressureLimits: { loopDelayMs: Number.POSITIVE_INFINITY, underWay: 10 } };
+
+/** The same request on so many connections, none of which is answered yet. */
+async function askOnMany(port: number, asked: string): Promise<void> {
+  for (let i = 0; i < 40; i += 1) {
+    const { socket } = await dial(port);
+    onTestFinished(() => void socket.destroy());
+    socket.on("error", () => {});
+    socket.write(asked);
+  }
+}
+
+test("writes that wait for a leader turn no read away: it needs none", async () => {
+  const { member, port, get } = await serve(onlyUnderWay);
+  member.held = [];
+  await askOnMany(port, registration('{"host":"h","port":1}'));
+  const statusOfRead = async (): Promise<number> => (await get("/v1/services/web/instances")).status;
+  await until(async () => (await statusOfRead()) === 503);
+  member.leaderId = null;
+  await until(async () => (await get("/metrics")).text.includes('rollcall_http_pressure{member="n1"} 0\n'));
+  expect(await statusOfRead()).toBe(200);
+  expect(member.held.length).toBeGreaterThan(10);
+}, 20_000);
+
+test("reads that wait for a revision turn nobody away, and have places of their own", async () => {
+  const asked = "GET /v1/services/web/instances?minRevision=9&waitMs=60000 HTTP/1.1\r\nHost: x\r\n\r\n";
+  const { port, get } = await serve({ ...onlyUnderWay, watchLimits: { streamsMax: 40 } });
+  await askOnMany(port, asked);
+  await until(async () => (await get("/v1/services/web/instances?minRevision=9&waitMs=0")).status === 503);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const { text } = await get("/metrics");
+  expect(text).toContain('rollcall_http_pressure{member="n1"} 0\n');
+  expect((await get("/v1/services/web/instances?minRevision=0")).status).toBe(200);
+});
 
 const turningAway: Partial<HttpServerOptions> = {
   admissionLimits: { ...defaultAdmissionLimits, servedAnyway: 0 },
