@@ -6,18 +6,20 @@ import { eventFields } from "./instance-codec.ts";
 import type { Instance } from "./model.ts";
 import { revisionKey } from "./records.ts";
 
-const eventsPerPage = 1024;
+const eventsPerPage = 8192;
 
 /** A put is kept as the instance that it tells of, which is mostly still registered. */
 type KeptEvent = Instance | Exclude<RegistryEvent, { readonly type: "put" }>;
 
 class Page {
   readonly kept: KeptEvent[] = [];
+  // One allocation, and a large one: it goes back to the system with the page, and leaves no hole among small ones.
+  readonly #numbers = new ArrayBuffer(eventsPerPage * 16);
   /** Cluster time. */
-  readonly at = new Float64Array(eventsPerPage);
+  readonly at = new Float64Array(this.#numbers, 0, eventsPerPage);
   /** With what an event is part of the state hash. */
-  readonly low = new Int32Array(eventsPerPage);
-  readonly high = new Int32Array(eventsPerPage);
+  readonly low = new Int32Array(this.#numbers, eventsPerPage * 8, eventsPerPage);
+  readonly high = new Int32Array(this.#numbers, eventsPerPage * 12, eventsPerPage);
 }
 
 export class EventPages {

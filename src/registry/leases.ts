@@ -11,15 +11,24 @@ import type { Fields } from "./fields.ts";
 import type { ChangedRecords } from "./changed-records.ts";
 import { Recorded } from "./records.ts";
 import type { Registration } from "./registration.ts";
+import { SlotIndex } from "./slot-index.ts";
 
 const slotsPerBlock = 256;
+
+/** Their numbers stand in one allocation: a thousand small ones would lie among everything that a start allocates and lets go. */
+const blocksPerSlab = 32;
+
+/** Incarnation and time, and the member's number. */
+const blockBytes = slotsPerBlock * (8 + 8 + 2);
 
 export class Leases {
   readonly #changed: ChangedRecords;
   /** By slot. */
   readonly #holders: (Registration | null)[] = [];
-  readonly #byHandle = new Map<number, Registration>();
+  readonly #byHandle = new SlotIndex((slot) => this.incarnationOf(slot));
   readonly #blocks: LeaseBlock[] = [];
+  /** Of the newest blocks. */
+  #slab = new ArrayBuffer(0);
   readonly #due: DueHeap;
   /** Free slots below the end; the lowest is taken first, which every member finds alike whatever came before. */
   readonly #free = new DueHeap(() => 0);
@@ -30,12 +39,12 @@ export class Leases {
   }
 
   get count(): number {
-    return this.#byHandle.size;
+    return this.#byHandle.count;
   }
 
   /** The registration with this incarnation, if it is the current one under its id. */
   holder(handle: number): Registration | null {
-    return this.#byHandle.get(handle) ?? null;
+    return this.holderOf(this.#byHandle.find(handle));
   }
 
   holderOf(slot: number): Registration | null {
@@ -52,11 +61,10 @@ export class Leases {
   grant(registration: Registration, dueAt: number, via: number): void {
     const { slot, instance } = registration;
     this.#free.delete(slot);
-    const replaced = this.incarnationOf(slot);
-    if (replaced !== 0) this.#byHandle.delete(replaced);
+    this.#byHandle.delete(slot);
     this.#holders[slot] = registration;
-    this.#byHandle.set(instance.incarnation, registration);
     this.#blockOf(slot).hold(slot % slotsPerBlock, instance.incarnation);
+    this.#byHandle.add(slot);
     this.#store(slot, dueAt, via);
     this.#due.set(slot, dueAt);
   }
@@ -68,8 +76,8 @@ export class Leases {
   }
 
   release(registration: Registration): void {
-    const { slot, instance } = registration;
-    this.#byHandle.delete(instance.incarnation);
+    const { slot } = registration;
+    this.#byHandle.delete(slot);
     this.#holders[slot] = null;
     this.#due.delete(slot);
     this.#free.set(slot, slot);
@@ -128,7 +136,7 @@ export class Leases {
     if (this.incarnationOf(slot) !== instance.incarnation || this.holderOf(slot) !== null) return false;
     while (this.#holders.length <= slot) this.#holders.push(null);
     this.#holders[slot] = registration;
-    this.#byHandle.set(instance.incarnation, registration);
+    this.#byHandle.add(slot);
     return true;
   }
 
@@ -160,7 +168,10 @@ export class Leases {
   }
 
   #makeBlock(number: number): LeaseBlock {
-    for (let next = this.#blocks.length; next <= number; next += 1) this.#blocks.push(new LeaseBlock(next));
+    for (let next = this.#blocks.length; next <= number; next += 1) {
+      if (next % blocksPerSlab === 0) this.#slab = new ArrayBuffer(blocksPerSlab * blockBytes);
+      this.#blocks.push(new LeaseBlock(next, this.#slab, (next % blocksPerSlab) * blockBytes));
+    }
     const block = this.#blocks[number];
     if (block === undefined) throw new Error(`lease block ${number} is missing`);
     return block;
@@ -174,14 +185,18 @@ function blockNumber(slot: number): number {
 class LeaseBlock extends Recorded {
   override readonly recordKey: string;
   /** 0 for a free slot. */
-  readonly incarnations = new Float64Array(slotsPerBlock);
-  readonly dueAt = new Float64Array(slotsPerBlock);
-  readonly via = new Uint16Array(slotsPerBlock);
+  readonly incarnations: Float64Array;
+  readonly dueAt: Float64Array;
+  readonly via: Uint16Array;
   #heldCount = 0;
 
-  constructor(number: number) {
+  /** Its numbers stand in `slab`, from byte `start` on. */
+  constructor(number: number, slab: ArrayBuffer, start: number) {
     super();
     this.recordKey = `lease-block/${number}`;
+    this.incarnations = new Float64Array(slab, start, slotsPerBlock);
+    this.dueAt = new Float64Array(slab, start + slotsPerBlock * 8, slotsPerBlock);
+    this.via = new Uint16Array(slab, start + slotsPerBlock * 16, slotsPerBlock);
   }
 
   get isEmpty(): boolean {

@@ -5,7 +5,8 @@
  * A slab goes when all that is in it has gone. Entries go in the order in which they came, so that little is held up.
  */
 
-export const slabBytes = 64 * 1024;
+/** Enough for the allocator to take it from the system and give it back there: among small things it would leave a hole. */
+export const slabBytes = 256 * 1024;
 
 export class Slabs {
   #slab = Buffer.alloc(0);
