@@ -258,7 +258,7 @@ class MemberLife implements RunningMember {
     this.#stopTicks = every(config.tickMs, () => {
       replica.tick();
       addresses.tick();
-      if (!isStarting || replica.isStarting) return;
+      if (!isStarting || replica.isStarting || leadsOthers(replica)) return;
       isStarting = false;
       giveBackMemory(replica.registry.instanceCount);
     });
@@ -377,6 +377,11 @@ function logRecovery({ report }: OpenedStorage, logger: Logger): void {
       "acknowledged entries may be lost here: does not vote until the others have brought them back";
     logger.error({ reason: report.recovering }, message);
   }
+}
+
+/** Whether what holds this member up holds others up as well. */
+function leadsOthers({ isLeader, status }: Replica): boolean {
+  return isLeader && status.membership.voters.length > 1;
 }
 
 function logRecovered(replica: Replica, tookMs: number, logger: Logger): void {
