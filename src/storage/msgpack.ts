@@ -6,6 +6,7 @@
  */
 
 import { Packr } from "msgpackr";
+import { decodePlain, holdsByteOrderMark } from "../lib/plain-values.ts";
 import { WireError } from "../raft/wire-reader.ts";
 import { MalformedError } from "../registry/fields.ts";
 
@@ -28,10 +29,14 @@ export function encode(value: unknown): Uint8Array {
 /** Shares no memory with the bytes. Throws MalformedError when they are not exactly one value. */
 export function decode(bytes: Uint8Array): unknown {
   try {
-    return packr.unpack(bytes);
+    return holdsByteOrderMark(bytes) ? decodePlain(bytes, utf8) : packr.unpack(bytes);
   } catch (error) {
     throw new MalformedError(`not MessagePack: ${String(error)}`);
   }
+}
+
+function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }
 
 /** Reads what the core has written as an array; its complaints become ours. */

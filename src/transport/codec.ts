@@ -7,6 +7,7 @@
  */
 
 import { Packr } from "msgpackr";
+import { decodePlain, holdsByteOrderMark } from "../lib/plain-values.ts";
 import { checkPlain } from "./plain-msgpack.ts";
 import { PeerProtocolError } from "./protocol-error.ts";
 
@@ -31,8 +32,12 @@ export function encodeBody(value: unknown): Uint8Array {
 export function decodeBody(body: Uint8Array): unknown {
   checkPlain(body);
   try {
-    return packr.unpack(body);
+    return holdsByteOrderMark(body) ? decodePlain(body, utf8) : packr.unpack(body);
   } catch (cause) {
     throw new PeerProtocolError("the bytes are not MessagePack", cause);
   }
+}
+
+function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }
