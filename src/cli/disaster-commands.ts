@@ -1,8 +1,6 @@
 /** Backup, restore, and what is left to do when a majority of the members is lost for good. */
 
 import { existsSync } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Survivor } from "../storage/survivors.ts";
 import { contextOf } from "./context.ts";
@@ -27,22 +25,14 @@ export function addBackupCommand(program: Command): void {
     .action(async (file: string, _options: unknown, command: Command) => {
       const context = contextOf(command);
       if (existsSync(file)) throw new CommandFailure(exitCodes.conflict, `${file} exists already.`);
-      const unfinished = `${file}.unfinished`;
-      try {
-        await save(await context.api.download("/v1/cluster/backup"), unfinished);
-        const { header, size } = await orFailure(async () => {
-          const { readBackup } = await import("../storage/backup-file.ts");
-          return readBackup(unfinished);
-        });
-        await rename(unfinished, file);
-        const { syncPath } = await import("../storage/durable-path.ts");
-        await syncPath(dirname(resolve(file)));
-        const { member, clusterId, index } = header;
-        const sentence = `${file} holds ${size.instances} instances at revision ${size.revision} of cluster ${clusterId}, as ${member} had them after entry ${index}.`;
-        context.done(sentence, { ...header, ...size });
-      } finally {
-        await rm(unfinished, { force: true });
-      }
+      const parts = await context.api.download("/v1/cluster/backup");
+      const { header, size } = await orFailure(async () => {
+        const { saveBackup } = await import("../storage/save-backup.ts");
+        return saveBackup(parts, file);
+      });
+      const { member, clusterId, index } = header;
+      const sentence = `${file} holds ${size.instances} instances at revision ${size.revision} of cluster ${clusterId}, as ${member} had them after entry ${index}.`;
+      context.done(sentence, { ...header, ...size });
     });
 }
 
@@ -197,23 +187,13 @@ function isJson(command: Command): boolean {
 /** A member's refusal, as the end of a command. */
 async function orFailure<T>(work: () => Promise<T>): Promise<T> {
   const { StorageRefusal } = await import("../storage/refusal.ts");
+  const { BackupBrokeOffError } = await import("../storage/save-backup.ts");
   try {
     return await work();
   } catch (error) {
     if (error instanceof StorageRefusal) throw new CommandFailure(exitCodes.failed, `${error.message}.`);
+    if (error instanceof BackupBrokeOffError)
+      throw new CommandFailure(exitCodes.unavailable, `The backup broke off: ${error.message}. Try again.`);
     throw error;
-  }
-}
-
-async function save(body: ReadableStream<Uint8Array>, path: string): Promise<void> {
-  const file = await open(path, "w", 0o600);
-  try {
-    for await (const part of body) await file.write(part);
-    await file.sync();
-  } catch (error) {
-    const why = (error as Error).message;
-    throw new CommandFailure(exitCodes.unavailable, `The backup broke off: ${why}. Try again.`);
-  } finally {
-    await file.close();
   }
 }

@@ -9,16 +9,19 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { compileShim, PowerSupply } from "../../scripts/lib/torture/power.ts";
 import { must } from "../../src/raft/assert.ts";
-import type { ImageSource, StateRecord } from "../../src/replica/ports.ts";
+import { backupBytes, backupFormat } from "../../src/replica/backup.ts";
+import type { ImageSource, StateRecord, StateStore } from "../../src/replica/ports.ts";
 import { Registry } from "../../src/registry/registry.ts";
+import { readBackup } from "../../src/storage/backup-file.ts";
 import { foundCluster } from "../../src/storage/new-cluster.ts";
 import { openMemberStorage } from "../../src/storage/open-member.ts";
+import { saveBackup } from "../../src/storage/save-backup.ts";
 import { readSurvivor } from "../../src/storage/survivors.ts";
 import { baseAt, membership } from "../storage/machine.ts";
 import { register } from "../support/commands.ts";
 import { hasCompiler } from "../support/has-compiler.ts";
 import { seededRandom } from "../support/random.ts";
-import { memberLimits, memberSteps, type Step } from "../support/real-history.ts";
+import { memberLimits, memberSteps, partsOf, type Step } from "../support/real-history.ts";
 
 const history = fileURLToPath(new URL("../support/real-history.ts", import.meta.url));
 
@@ -70,12 +73,13 @@ async function crashEverywhere(
   kind: string,
   given: string,
   faultOf: (crash: Crash) => Promise<string | null>,
+  stride = every,
 ): Promise<Enumeration> {
   const faults: string[] = [];
-  for (let point = 1 + (seed % every); ; point += every) {
+  for (let point = 1 + (seed % stride); ; point += stride) {
     const crash = crashAt(point, kind, given);
     const fault = await faultOf(crash);
-    const where = `SEED=${seed} EVERY=${every}, at ${point}, after ${crash.told.at(-1) ?? "nothing"}`;
+    const where = `SEED=${seed} EVERY=${stride}, at ${point}, after ${crash.told.at(-1) ?? "nothing"}`;
     if (fault !== null) faults.push(`${where}: ${fault}`);
     fs.rmSync(crash.box, { recursive: true });
     if (crash.isOver) return { points: point, faults };
@@ -106,6 +110,19 @@ test.skipIf(!hasCompiler())(
     const { points, faults } = await crashEverywhere("found", file, (crash) => foundingFault(crash, records));
     expect(faults).toEqual([]);
     expect(points).toBeGreaterThan(20);
+  },
+);
+
+test.skipIf(!hasCompiler())(
+  "a backup has its name only when it can be restored, wherever the power goes, and can be saved again where it has not",
+  { timeout: 10 * minutes },
+  async () => {
+    const bytes = await backupOf(recordsOf(300));
+    const file = join(root, "bytes");
+    fs.writeFileSync(file, bytes);
+    const { points, faults } = await crashEverywhere("backup", file, (crash) => backupFault(crash, bytes), 1);
+    expect(faults).toEqual([]);
+    expect(points).toBeGreaterThan(4);
   },
 );
 
@@ -144,6 +161,45 @@ async function foundingFault({ told, box }: Crash, records: readonly StateRecord
   return left === "data" ? null : `beside it are ${left}`;
 }
 
+/** What has not been named yet is whole or refused; and nobody needs it to be gone. */
+async function backupFault({ told, box }: Crash, bytes: Buffer): Promise<string | null> {
+  const file = join(box, "data");
+  const unfinished = `${file}.unfinished`;
+  if (!fs.existsSync(file)) {
+    if (told.length > 0) return "it is gone";
+    const said = await refusalOf(unfinished);
+    if (said !== null && !/Use another copy of it|cannot be read/.test(said)) return said;
+    await saveBackup(partsOf(bytes), file);
+  }
+  const { size } = await readBackup(file);
+  if (size.instances !== 300) return `it holds ${size.instances} instances`;
+  const { instances } = await foundCluster({
+    dir: join(box, "restored"),
+    member: { id: "m1", peerUrl: "http://peer", clientUrl: "http://client" },
+    records: (await readBackup(file)).records,
+  });
+  return instances === 300 ? null : `${instances} instances were restored`;
+}
+
+/** Null for a backup that is whole. */
+function refusalOf(file: string): Promise<string | null> {
+  return readBackup(file).then(
+    () => null,
+    (error: Error) => error.message,
+  );
+}
+
+async function backupOf(records: readonly StateRecord[]): Promise<Buffer> {
+  const storage = await openMemberStorage({ dir: join(root, "saved"), memberId: "n1" });
+  await storage.join("c1", membership);
+  const source = await imageWith(must(storage.state, "a member"), records, 2);
+  const header = { format: backupFormat, clusterId: "c1", member: "n1", index: 2, term: 1, version: "0.0.0" };
+  const parts: Uint8Array[] = [];
+  for await (const part of backupBytes(source, header)) parts.push(part);
+  await storage.close();
+  return Buffer.concat(parts);
+}
+
 function recordsOf(count: number): readonly StateRecord[] {
   const registry = new Registry();
   for (let i = 0; i < count; i += 1) {
@@ -158,19 +214,11 @@ function recordsOf(count: number): readonly StateRecord[] {
 async function chunksOfAnother(): Promise<readonly Uint8Array[]> {
   const storage = await openMemberStorage({ dir: join(root, "other"), memberId: "n2" });
   await storage.join("c1", membership);
-  const state = must(storage.state, "a member");
   const puts = [
     ["applied", 60],
     ["large", "x".repeat(600_000)],
   ] as const;
-  await new Promise<void>((resolve, reject) => {
-    state.write({ puts, deletes: [], base: baseAt(60, 3), sync: true }, (failure) =>
-      failure === null ? resolve() : reject(new Error(failure.message)),
-    );
-  });
-  const source = await new Promise<ImageSource>((resolve) => {
-    state.openImage((_failure, opened) => resolve(must(opened, "an image")));
-  });
+  const source = await imageWith(must(storage.state, "a member"), puts, 60);
   const read = (position: number): Promise<Uint8Array | null> =>
     new Promise((resolve) => source.read(position, (_failure, chunk) => resolve(chunk)));
   const chunks: Uint8Array[] = [];
@@ -178,4 +226,20 @@ async function chunksOfAnother(): Promise<readonly Uint8Array[]> {
   source.close();
   await storage.close();
   return chunks;
+}
+
+/** Writes the image of a position, and opens it. */
+async function imageWith(
+  state: StateStore,
+  puts: readonly StateRecord[],
+  index: number,
+): Promise<ImageSource> {
+  await new Promise<void>((resolve, reject) => {
+    state.write({ puts, deletes: [], base: baseAt(index, 3), sync: true }, (failure) =>
+      failure === null ? resolve() : reject(new Error(failure.message)),
+    );
+  });
+  return new Promise((resolve) => {
+    state.openImage((_failure, opened) => resolve(must(opened, "an image")));
+  });
 }

@@ -1,6 +1,7 @@
 /**
  * A process for tests of power losses on real files: does one thing to a folder, step by step, and prints a line when a step is acknowledged.
- * `node real-history.ts member DIR CHUNKS` is the life of a member, `node real-history.ts found DIR RECORDS` the founding of a restored cluster.
+ * `node real-history.ts member DIR CHUNKS` is the life of a member, `node real-history.ts found DIR RECORDS` the founding of a restored cluster, and
+ * `node real-history.ts backup FILE BYTES` the saving of a backup.
  */
 
 import * as fs from "node:fs";
@@ -9,6 +10,7 @@ import type { SnapshotMeta } from "../../src/raft/types.ts";
 import { must } from "../../src/raft/assert.ts";
 import type { LogWrite, StateRecord, StorageDone } from "../../src/replica/ports.ts";
 import { foundCluster } from "../../src/storage/new-cluster.ts";
+import { saveBackup } from "../../src/storage/save-backup.ts";
 import { openMemberStorage, type OpenedStorage } from "../../src/storage/open-member.ts";
 import { baseAt, entriesFrom, membership } from "../storage/machine.ts";
 
@@ -93,5 +95,17 @@ async function found(dir: string, recordsFile: string): Promise<void> {
   fs.writeSync(1, "founded\n");
 }
 
+async function save(file: string, bytesFile: string): Promise<void> {
+  await saveBackup(partsOf(fs.readFileSync(bytesFile)), file);
+  fs.writeSync(1, "saved\n");
+}
+
+/** As they come from a member: a few at a time. */
+export async function* partsOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < bytes.length; from += 16_384) yield bytes.subarray(from, from + 16_384);
+}
+
+const lives = { member: live, found, backup: save };
+
 const [, started = "", kind, dir = "", given = ""] = process.argv;
-if (import.meta.url === pathToFileURL(started).href) await (kind === "member" ? live : found)(dir, given);
+if (import.meta.url === pathToFileURL(started).href) await lives[kind as keyof typeof lives](dir, given);
