@@ -86,6 +86,31 @@ test("a member that moves on and tells of nothing, as when it has installed a sn
   expect(watching()).toEqual(["0 snapshot", "1 put"]);
 });
 
+test("a member that tells of a change, and moves on in the same turn without a word, brings its watches along at once", async () => {
+  const { hub, member } = aHub();
+  const watching = watch(hub, null);
+  member.commit(register("a"));
+  member.isSilent = true;
+  member.commit(register("b"));
+  member.isSilent = false;
+  member.tell([]);
+  await delivered();
+  expect(watching()).toEqual(["0 snapshot", "1 put", "2 put"]);
+});
+
+test("what a member skips between two changes of one turn is not skipped by its watches", async () => {
+  const { hub, member } = aHub();
+  const watching = watch(hub, null);
+  member.commit(register("a"));
+  member.isSilent = true;
+  member.commit(register("b"));
+  member.isSilent = false;
+  member.tell([]);
+  member.commit(register("c"));
+  await delivered();
+  expect(watching()).toEqual(["0 snapshot", "1 put", "2 put", "3 put"]);
+});
+
 test("beyond missedChangesMax a watch gets a snapshot in place of what it has missed", async () => {
   const { hub, member } = aHub({ missedChangesMax: 3 });
   const watching = watch(hub, null);

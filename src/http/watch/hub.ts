@@ -201,15 +201,14 @@ export class WatchHub {
 
   /**
    * The changes after the last delivered one without a gap; null when they are not all known any more, or are too many for one turn. An
-   * installed snapshot moves the registry further than the events that it tells of.
+   * installed snapshot moves the registry further than the events that it tells of, and others may come right before and after them.
    */
   #contiguous(events: readonly RegistryEvent[]): readonly RegistryEvent[] | null {
     const { registry } = this.#member;
-    const first = events.find(({ revision }) => revision > this.#revision);
-    if (first?.revision === this.#revision + 1)
-      return events.filter(({ revision }) => revision > this.#revision);
-    const isTooMuch = registry.revision - this.#revision > this.#limits.missedChangesMax;
-    return isTooMuch ? null : registry.eventsSince(this.#revision);
+    const missed = registry.revision - this.#revision;
+    const fresh = events.filter(({ revision }) => revision > this.#revision);
+    if (fresh.length === missed) return fresh;
+    return missed > this.#limits.missedChangesMax ? null : registry.eventsSince(this.#revision);
   }
 
   #resetAll(): void {
