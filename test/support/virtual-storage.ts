@@ -65,6 +65,10 @@ export class VirtualDisk {
   }
 
   recover(): Recovered {
+    if (!this.#hasImageInLog) {
+      this.base = this.image.base;
+      this.entries = [];
+    }
     const { hardState, base, recovering } = this;
     const boot: BootState = {
       hardState,
@@ -74,6 +78,14 @@ export class VirtualDisk {
       recovering,
     };
     return { boot, image: this.readImage() };
+  }
+
+  /** Not when the image was received, and a crash has prevented the log from beginning after it. */
+  get #hasImageInLog(): boolean {
+    const { last } = this.image.base;
+    return [this.base.last, ...this.entries].some(
+      ({ index, term }) => index === last.index && term === last.term,
+    );
   }
 
   readImage(): StateImage {
