@@ -20,7 +20,14 @@ interface Offer {
   readonly meta: SnapshotMeta;
   readonly source: ImageSource;
   lastReadMs: number;
+  isBegun: boolean;
 }
+
+/**
+ * An offer that nobody has begun to read after so long is made anew when it is to be repeated. Whoever still builds the state of the one
+ * before takes none, and the image that comes next should not be as old as that: the log may no longer reach back to it.
+ */
+const unreadMsMax = 5_000;
 
 export interface ReceivedSnapshot {
   readonly from: NodeId;
@@ -69,7 +76,7 @@ export class Snapshots {
   /** Leader: offers the newest durable image to a follower. */
   offer(to: NodeId): void {
     const open = this.#offerTo(to);
-    if (open !== null) return this.#send(open);
+    if (open !== null && !this.#isOld(open)) return this.#send(open);
     if (this.#opening.has(to)) return;
     this.#opening.add(to);
     this.#options.state.openImage((failure, source) => {
@@ -85,6 +92,7 @@ export class Snapshots {
     const offer = this.#offers.get(id);
     if (offer === undefined) return done(undefined);
     offer.lastReadMs = this.#options.clock.monotonicMs();
+    offer.isBegun = true;
     offer.source.read(position, (failure, chunk) => {
       if (failure !== null) return this.#readFailed(offer, failure, () => done(undefined));
       done(chunk);
@@ -159,9 +167,12 @@ export class Snapshots {
 
   #announce(to: NodeId, source: ImageSource): void {
     const { clock, idPrefix, observer } = this.#options;
+    const open = this.#offerTo(to);
+    if (open?.isBegun === true) return source.close();
+    if (open !== null) this.#close(open);
     this.#count += 1;
     const meta: SnapshotMeta = { id: `${idPrefix}-${this.#count}`, ...source.base };
-    const offer: Offer = { to, meta, source, lastReadMs: clock.monotonicMs() };
+    const offer: Offer = { to, meta, source, lastReadMs: clock.monotonicMs(), isBegun: false };
     this.#offers.set(meta.id, offer);
     observer.snapshotOffered(to, meta.last.index);
     this.#send(offer);
@@ -176,15 +187,24 @@ export class Snapshots {
     peers.send({ type: "snapshotOffer", from, to, term, meta });
   }
 
+  #isOld({ isBegun, lastReadMs }: Offer): boolean {
+    return !isBegun && this.#options.clock.monotonicMs() - lastReadMs >= unreadMsMax;
+  }
+
   #offerTo(to: NodeId): Offer | null {
     for (const offer of this.#offers.values()) if (offer.to === to) return offer;
     return null;
   }
 
   #withdraw(offer: Offer, ok: boolean, then?: () => void): void {
-    if (!this.#offers.delete(offer.meta.id)) return then?.();
-    offer.source.close();
+    if (!this.#close(offer)) return then?.();
     this.#options.onSent(offer.to, offer.meta.id, ok);
     then?.();
+  }
+
+  #close(offer: Offer): boolean {
+    if (!this.#offers.delete(offer.meta.id)) return false;
+    offer.source.close();
+    return true;
   }
 }

@@ -19,7 +19,7 @@ function count(id: string): number {
   return cluster.replica(id).registry.instanceCount;
 }
 
-function beginBuild(): void {
+function beginBuild(changes = after): void {
   cluster = new VirtualCluster({
     members: 3,
     random: seededRandom(7),
@@ -30,10 +30,10 @@ function beginBuild(): void {
   for (let n = 0; n < before; n += 1) cluster.mustSubmit(leader, register(`old-${n}`));
   cluster.waitForAgreement();
   cluster.isolate(behind);
-  for (let n = 0; n < after; n += 1) cluster.mustSubmit(leader, register(`new-${n}`));
+  for (let n = 0; n < changes; n += 1) cluster.mustSubmit(leader, register(`new-${n}`));
   cluster.time.runUntil(() => cluster.replica(leader).status.firstIndex > 50, 60_000, "a compacted log");
-  // So that the image has all of it.
-  cluster.time.runFor(1_000);
+  // So that the image has all of it, and none is offered that was opened before.
+  cluster.time.runFor(6_000);
   cluster.heal();
   const imageOf = (id: string): number => cluster.disks.get(id)!.image.base.last.index;
   const { lastIndex } = cluster.replica(behind).status;
@@ -41,7 +41,7 @@ function beginBuild(): void {
   cluster.overload(behind, turnMs);
 }
 
-beforeEach(beginBuild);
+beforeEach(() => beginBuild());
 
 test("it answers from its old state and hears its leader meanwhile, and then has all of the new one at once", () => {
   const { time } = cluster;
@@ -103,4 +103,34 @@ test("a graceful stop meanwhile waits for the end of it", () => {
   cluster.restart(behind);
   cluster.waitForAgreement(60_000);
   expect(count(behind)).toBe(before + after);
+});
+
+test.each([
+  { changes: 1_000, told: 1_000 },
+  { changes: 1_001, told: 0 },
+])("of $changes changes at once listeners are told $told", ({ changes, told }) => {
+  beginBuild(changes);
+  cluster.overload(behind, 0);
+  const heard: number[] = [];
+  cluster.replica(behind).onEvents((events) => heard.push(events.length));
+  cluster.waitForAgreement(60_000);
+  expect(cluster.replica(behind).registry.revision).toBe(before + changes);
+  expect(heard).toEqual([told]);
+});
+
+test("what is offered once it has ended is not as old as its beginning", () => {
+  const offered: number[] = [];
+  cluster.messageFilter = (message) => {
+    if (message.type === "snapshotOffer") offered.push(message.meta.last.index);
+    return true;
+  };
+  cluster.overload(behind, 100);
+  for (let n = 0; n < 70; n += 1) {
+    cluster.mustSubmit(leader, register(`later-${n}`));
+    cluster.time.runFor(100);
+  }
+  expect(count(behind)).toBe(before);
+  expect(offered.at(-1)).toBeGreaterThan(offered[0]! + 40);
+  cluster.overload(behind, 0);
+  cluster.waitForAgreement(60_000);
 });
