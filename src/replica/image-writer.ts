@@ -56,6 +56,8 @@ export class ImageWriter {
   #isReplayUnwritten = true;
   /** Why this image is not written any more; null while it is. */
   #failure: StorageFailure | null = null;
+  /** Why this member's disk is written no more, whichever part of it failed: a paused image would wait in vain for the log. */
+  #diskFailure: StorageFailure | null = null;
   /** What a full disk did not take. It is part of the next batch, as far as nothing later has replaced it. */
   #left: Changes | null = null;
   /** Who waits for a synced image of everything applied when they asked. */
@@ -100,7 +102,8 @@ export class ImageWriter {
 
   /** Writes and syncs everything applied so far. */
   sync(end: SyncWaiter): void {
-    if (this.#failure !== null) return end(this.#failure);
+    const failure = this.#failure ?? (this.#isPaused ? this.#diskFailure : null);
+    if (failure !== null) return end(failure);
     this.#syncWaiters.push(end);
     this.#write(true);
   }
@@ -108,8 +111,14 @@ export class ImageWriter {
   /** Stops writing while another image takes this one's place; `end` is called when no batch is under way any more. */
   pause(end: () => void): void {
     this.#isPaused = true;
+    this.#endVainWaits();
     if (this.#isWriting) this.#pauseWaiter = end;
     else end();
+  }
+
+  diskFailed(failure: StorageFailure): void {
+    this.#diskFailure ??= failure;
+    this.#endVainWaits();
   }
 
   /** Another image is in the place of the old one, and holds everything up to `index`: also what a full disk had left. */
@@ -202,11 +211,21 @@ export class ImageWriter {
   #writeFailed(failure: StorageFailure, changes: Changes, waiters: readonly SyncWaiter[]): void {
     if (failure.kind === "full") this.#left = changes;
     else this.#failure = failure;
-    for (const waiter of [...waiters, ...this.#syncWaiters]) waiter(failure);
-    this.#syncWaiters = [];
+    for (const waiter of waiters) waiter(failure);
+    this.#endWaiters(failure);
     this.#options.observer.storageFailed("image", failure);
     this.#options.onFailed(failure);
     this.#afterWrite();
+  }
+
+  #endVainWaits(): void {
+    if (this.#isPaused && this.#diskFailure !== null) this.#endWaiters(this.#diskFailure);
+  }
+
+  #endWaiters(failure: StorageFailure): void {
+    const waiters = this.#syncWaiters;
+    this.#syncWaiters = [];
+    for (const waiter of waiters) waiter(failure);
   }
 
   #afterWrite(): void {

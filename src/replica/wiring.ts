@@ -417,6 +417,7 @@ export class Wiring {
     this.driver.enqueue({ kind: "storageFailed" });
     if (this.#diskFailure !== null) return;
     this.#diskFailure = failure;
+    this.image.diskFailed(failure);
     this.closeWaiters(brokenDisk);
   }
 

@@ -105,6 +105,18 @@ test("a graceful stop meanwhile waits for the end of it", () => {
   expect(count(behind)).toBe(before + after);
 });
 
+test("a disk that breaks meanwhile holds up neither who compacts nor a graceful stop", () => {
+  const member = cluster.replica(behind);
+  const ended: string[] = [];
+  member.compact((_index, failure) => ended.push(failure?.message ?? "compacted"));
+  cluster.time.runFor(700);
+  cluster.disks.get(behind)!.failure = { kind: "failed", message: "EIO" };
+  cluster.time.runUntil(() => !member.readiness().every(({ ok }) => ok), 60_000, "a member that knows of it");
+  member.stop(() => ended.push("stopped"));
+  cluster.time.runUntil(() => ended.length === 2, 10_000, "the end of both");
+  expect(ended).toEqual(["EIO", "stopped"]);
+});
+
 test.each([
   { changes: 1_000, told: 1_000 },
   { changes: 1_001, told: 0 },
