@@ -54,7 +54,7 @@ export interface AmbushOptions {
   readonly staged: readonly StagedAmbush[];
 }
 
-export const stagedAmbushes = ["lateAcknowledgement", "overtakenImage"] as const;
+export const stagedAmbushes = ["lateAcknowledgement", "overtakenImage", "slowLoop"] as const;
 export type StagedAmbush = (typeof stagedAmbushes)[number];
 
 /** In runs with an overtaken image a leader keeps at most so many entries for those that are behind: otherwise nobody would need an image. */
@@ -202,8 +202,14 @@ function drawSettings(random: Random): ReplicaSettings {
 
 /** Some ambushes need a cluster that is set so that they can succeed. */
 function settingsFor(staged: readonly StagedAmbush[], drawn: ReplicaSettings): ReplicaSettings {
-  if (!staged.includes("overtakenImage")) return drawn;
-  return { ...drawn, retainEntries: Math.min(drawn.retainEntries, retainedMax) };
+  const settings = { ...drawn };
+  if (staged.includes("overtakenImage")) settings.retainEntries = Math.min(drawn.retainEntries, retainedMax);
+  // Members look at themselves in times of an election here, as everything else happens in these.
+  if (staged.includes("slowLoop")) {
+    settings.reportIntervalMs = electionMs(drawn);
+    settings.leaderLateMs = drawn.raft.tickMs / 2;
+  }
+  return settings;
 }
 
 function drawWalLimits(random: Random): WalLimits {

@@ -22,11 +22,12 @@ import { FaultAtlas } from "./nemesis/atlas.ts";
 import { Nemesis, type NemesisWorld } from "./nemesis/nemesis.ts";
 import { Operator } from "./nemesis/operator.ts";
 import { overtakenImage } from "./nemesis/overtaken-image.ts";
+import { slowLoop } from "./nemesis/slow-loop.ts";
 import { StagedAmbushes, type Script, type Stage } from "./nemesis/staged.ts";
 import { electionMs, type SimulationOptions, type StagedAmbush } from "./options.ts";
 import { Random } from "./random.ts";
 import { Trace, type TraceSink } from "./trace.ts";
-import type { Violation } from "./violation.ts";
+import type { Violate, Violation } from "./violation.ts";
 import { Installations } from "./world/installations.ts";
 import { SimMember, type MemberHooks } from "./world/member.ts";
 import { SimNetwork } from "./world/network.ts";
@@ -53,7 +54,11 @@ const safetyTimeoutsMax = 5000;
 /** Steps without any time passing, before it is clear that none will. */
 const spinMax = 100_000;
 
-const scripts: Record<StagedAmbush, (stage: Stage) => Script> = { lateAcknowledgement, overtakenImage };
+const scripts: Record<StagedAmbush, (stage: Stage) => Script> = {
+  lateAcknowledgement,
+  overtakenImage,
+  slowLoop,
+};
 
 export class Simulation implements NemesisWorld {
   readonly options: SimulationOptions;
@@ -312,6 +317,8 @@ export class Simulation implements NemesisWorld {
     member.process?.jump(ms);
   }
 
+  readonly violate: Violate = (checker, message) => this.#violate(checker, message);
+
   get isAmbushed(): boolean {
     return this.#staged.isUnderWay;
   }
@@ -446,6 +453,10 @@ export class Simulation implements NemesisWorld {
       this.#mark("snapshotInstalled");
       if (this.#installations.installed(member)) this.#mark("installedInALaterTerm");
       this.trace.note(this.time.nowMs, "* installed", member, String(index));
+    },
+    handsOver: (member, why) => {
+      this.#mark(`${why} hand-over`);
+      this.trace.note(this.time.nowMs, `* ${why} hand-over`, member);
     },
     fatal: (member, error) => {
       const stack = error instanceof Error ? (error.stack ?? error.message) : JSON.stringify(error);

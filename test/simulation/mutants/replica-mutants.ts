@@ -173,6 +173,14 @@ export const replicaMutants: readonly Mutant[] = [
     find: `      this.#isUnderWay = false;`,
     replace: ``,
   },
+  // Who leads.
+  {
+    name: "a leader that is always late goes on leading",
+    catalogue: null,
+    file: "replica/succession.ts",
+    find: `if (lateMs === null) return;`,
+    replace: `return;`,
+  },
   // The state machine.
   {
     name: "an idempotency key is not looked up",

@@ -4,8 +4,9 @@
 
 import type { Membership, NodeId } from "../../../src/raft/types.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
-import type { FaultKind, FaultWeights } from "../options.ts";
+import type { FaultKind, FaultWeights, SimulationOptions } from "../options.ts";
 import type { Random } from "../random.ts";
+import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
 import { partitionShapes } from "../world/links.ts";
 import type { SimNetwork } from "../world/network.ts";
@@ -36,6 +37,10 @@ export interface NemesisWorld {
   faulted(kind: string, member: NodeId | null): void;
   /** An ambush of several acts is under way: chance is held back meanwhile. */
   readonly isAmbushed: boolean;
+  readonly options: SimulationOptions;
+  /** A shortest election timeout. */
+  readonly unitMs: number;
+  readonly violate: Violate;
   /** The operator begins to put the new member in the place of the one that lost its disk; and has done so. */
   replacing(member: SimMember): void;
   replaced(member: SimMember): void;

@@ -30,6 +30,8 @@ import { SimRecordStores } from "./record-stores.ts";
 
 export const clusterId = "simulated";
 
+export type HandOver = "pace" | "disk" | "room";
+
 /** What the rest of the simulation hears of a member. */
 export interface MemberHooks {
   readonly started: (member: SimMember, report: StorageReport) => void;
@@ -39,6 +41,8 @@ export interface MemberHooks {
   readonly registryEvents: (member: SimMember, events: readonly RegistryEvent[]) => void;
   readonly applied: (member: SimMember, index: Index) => void;
   readonly snapshotInstalled: (member: SimMember, index: Index) => void;
+  /** A leader that is late with its own work, or whose disk is slow or short of room, lets another lead. */
+  readonly handsOver: (member: SimMember, why: HandOver) => void;
   /** The production code gave up: an invariant broke, or a command could not be applied. */
   readonly fatal: (member: SimMember, error: unknown) => void;
   /** The disk may not be trusted any more: this process is to end. */
@@ -73,6 +77,8 @@ export class SimMember {
   isStopping = false;
   /** Where the newest image ended that it received from another: it is durable, whatever the log says. */
   installedIndex: Index = 0;
+  /** Whether this process, as a leader, has found another that should lead instead. */
+  hasTriedToHandOver = false;
   readonly #time: VirtualTime;
   readonly #network: SimNetwork;
   readonly #random: Random;
@@ -139,6 +145,7 @@ export class SimMember {
     // An error while the folder is being read counts as damage, which is the fault atlas's to allow.
     this.lane.failsNext = false;
     this.isStopping = false;
+    this.hasTriedToHandOver = false;
     const process = this.#newProcess();
     this.#process = process;
     this.#openStorage(process, (storage) => this.#joinAndRun(process, storage));
@@ -252,6 +259,9 @@ export class SimMember {
         storageFailed: (_where, failure) => {
           if (failure.kind === "failed") this.#hooks.storageFailed(this, process);
         },
+        paceHandOver: () => this.#handsOver("pace"),
+        diskHandOver: () => this.#handsOver("disk"),
+        roomHandOver: () => this.#handsOver("room"),
         fatal: (error) => this.#hooks.fatal(this, error),
       },
     };
@@ -262,6 +272,11 @@ export class SimMember {
     this.#hooks.started(this, storage.report);
     replica.start();
     process.every(settings.raft.tickMs, () => replica.tick());
+  }
+
+  #handsOver(why: HandOver): void {
+    this.hasTriedToHandOver = true;
+    this.#hooks.handsOver(this, why);
   }
 
   #newProcess(): SimProcess {

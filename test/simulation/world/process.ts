@@ -20,6 +20,9 @@ export class SimProcess implements Clock, Scheduler {
   #backlog: (() => void)[] = [];
   #isPaused = false;
   #hasEnded = false;
+  #roundMs = 0;
+  #isRoundPlanned = false;
+  #isInRound = false;
   /** How much other work the loop finds before it comes to what was asked for `soon`. */
   soonMs = 0;
 
@@ -87,6 +90,7 @@ export class SimProcess implements Clock, Scheduler {
       this.#backlog.push(task);
       return;
     }
+    if (this.#roundMs > 0 && !this.#isInRound) return this.#runInRound(task);
     try {
       task();
     } catch (error) {
@@ -95,15 +99,37 @@ export class SimProcess implements Clock, Scheduler {
     this.#afterTask();
   }
 
+  /** From now on a round of the loop takes so long, and whatever falls due meanwhile happens at its end; 0 for a loop that is free again. */
+  slowDown(roundMs: number): void {
+    this.#roundMs = roundMs;
+    if (roundMs === 0 && !this.#isPaused) this.#runBacklog();
+  }
+
+  #runInRound(task: () => void): void {
+    this.#backlog.push(task);
+    if (this.#isRoundPlanned) return;
+    this.#isRoundPlanned = true;
+    this.#time.plan(this.#roundMs - (this.#time.nowMs % this.#roundMs), () => {
+      this.#isRoundPlanned = false;
+      if (!this.#isPaused) this.#runBacklog();
+    });
+  }
+
+  #runBacklog(): void {
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    this.#isInRound = true;
+    for (const task of backlog) this.run(task);
+    this.#isInRound = false;
+  }
+
   pause(): void {
     this.#isPaused = true;
   }
 
   resume(): void {
     this.#isPaused = false;
-    const backlog = this.#backlog;
-    this.#backlog = [];
-    for (const task of backlog) this.run(task);
+    this.#runBacklog();
   }
 
   /** The monotonic clock skips time, as after a machine slept. */
