@@ -41,17 +41,19 @@ export class Outbox {
   }
 
   push(effect: Effect): void {
-    this.#effects.push(effect);
+    // Mostly it is the only one: a list made of it has room for it, and one that grows to it for sixteen more.
+    if (this.#effects.length === 0) this.#effects = [effect];
+    else this.#effects.push(effect);
   }
 
   event(event: RaftEvent): void {
-    this.#effects.push({ kind: "event", event });
+    this.push({ kind: "event", event });
   }
 
   /** Queues a message that must not be seen before the write `afterSeq` is durable. */
   send(message: Message, afterSeq: number): void {
     assert(afterSeq <= this.#lastSeq, "a message waits only for writes that were ordered");
-    this.#effects.push({ kind: "send", message, afterSeq: afterSeq > this.#storedSeq ? afterSeq : 0 });
+    this.push({ kind: "send", message, afterSeq: afterSeq > this.#storedSeq ? afterSeq : 0 });
   }
 
   persistHardState(hardState: HardState): number {
@@ -92,7 +94,7 @@ export class Outbox {
         truncateAfter: null,
         entries: [],
       };
-      this.#effects.push(this.#open);
+      this.push(this.#open);
     }
     return this.#open;
   }

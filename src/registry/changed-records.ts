@@ -39,11 +39,11 @@ export class ChangedRecords {
 
   /** Does a part of the work of `hash` ahead of it. Returns how many records are left. */
   settle(recordsMax: number): number {
-    const end = Math.max(0, this.#toBeCounted.length - recordsMax);
-    const counted = this.#toBeCounted.splice(end);
-    for (const record of counted) record.countIn(this.sum);
-    this.#range?.countIn(recordsMax - counted.length);
-    return this.#toBeCounted.length + (this.#range?.uncountedCount ?? 0);
+    const waiting = this.#toBeCounted;
+    let left = recordsMax;
+    for (; left > 0 && waiting.length > 0; left -= 1) waiting.pop()?.countIn(this.sum);
+    this.#range?.countIn(left);
+    return waiting.length + (this.#range?.uncountedCount ?? 0);
   }
 
   /** 16 hex digits over all records. Costs what has changed since. */

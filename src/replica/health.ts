@@ -101,7 +101,7 @@ export class Health {
   tick(nowMs: number): void {
     this.#noteLateness(nowMs);
     if (keepHashUp(this.#options.registry(), this.#options.isReplaying())) this.#options.wake();
-    if (this.isStalled && this.#isLeader) this.#judgeDisk(nowMs);
+    if (this.#isLeader && this.isStalled) this.#judgeDisk(nowMs);
     if (nowMs - this.#lastRoundMs < this.#options.settings.reportIntervalMs) return;
     this.#lastRoundMs = nowMs;
     this.#pace.check();

@@ -45,7 +45,7 @@ export class Reads {
   /** Waiting for the next question: all that gather here share one. */
   #gathering: LinearizableRead[] = [];
   /** Asked and not answered, by context. */
-  readonly #asked = new Map<number, readonly LinearizableRead[]>();
+  readonly #asked = new Map<number, LinearizableRead[]>();
   /** After a start: not allowed until this member has caught up with a leader, or has waited long enough. */
   #starting: LinearizableRead[] = [];
   #isStarting = true;
@@ -171,12 +171,12 @@ export class Reads {
     );
   }
 
-  #withoutOutlived(reads: readonly LinearizableRead[], nowMs: number): LinearizableRead[] {
-    const left = reads.filter((read) => read.deadlineMs > nowMs);
-    if (left.length < reads.length) {
-      for (const read of reads)
-        if (read.deadlineMs <= nowMs) read.end(notConfirmed("no leader confirmed it in time"));
-    }
+  /** Mostly these very reads: every turn asks. */
+  #withoutOutlived(reads: LinearizableRead[], nowMs: number): LinearizableRead[] {
+    const isOutlived = (read: LinearizableRead): boolean => read.deadlineMs <= nowMs;
+    if (!reads.some(isOutlived)) return reads;
+    const left = reads.filter((read) => !isOutlived(read));
+    for (const read of reads) if (isOutlived(read)) read.end(notConfirmed("no leader confirmed it in time"));
     return left;
   }
 

@@ -74,8 +74,8 @@ export const replicaMutants: readonly Mutant[] = [
     name: "a read at the deadline passes for confirmed",
     catalogue: "B74",
     file: "replica/reads.ts",
-    find: `if (read.deadlineMs <= nowMs) read.end(notConfirmed("no leader confirmed it in time"));`,
-    replace: `if (read.deadlineMs <= nowMs) read.end(null);`,
+    find: `if (isOutlived(read)) read.end(notConfirmed("no leader confirmed it in time"));`,
+    replace: `if (isOutlived(read)) read.end(null);`,
   },
   {
     name: "a heartbeat counts as fresh before its commit index is applied",
