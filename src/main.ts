@@ -4,6 +4,7 @@
  */
 
 import { randomUUID } from "node:crypto";
+import { flushCompileCache } from "node:module";
 import { advertisedUrls, type Urls } from "./config/addresses.ts";
 import { StartError } from "./config/config-error.ts";
 import type { Address } from "./config/option-kinds.ts";
@@ -13,10 +14,10 @@ import { readConfigFile, readSecret, readTokensFile } from "./config/read-file.t
 import { folderRefusal, portRefusal } from "./config/start-refusals.ts";
 import { ownVersion } from "./config/version.ts";
 import { defaultAdmissionLimits } from "./http/admission.ts";
-import { createHttpServer, type HttpServer } from "./http/http-server.ts";
+import type { HttpServer } from "./http/http-server.ts";
 import { giveBackMemory } from "./observability/give-back-memory.ts";
 import { createLogger, type Logger, type RootLogger } from "./observability/logger.ts";
-import { Metrics } from "./observability/metrics.ts";
+import type { Metrics } from "./observability/metrics.ts";
 import { monitorStalls } from "./observability/stall-monitor.ts";
 import { Bootstrap, type BootstrapState } from "./replica/bootstrap.ts";
 import { foreignCluster } from "./replica/foreign-cluster.ts";
@@ -32,7 +33,7 @@ import { defaultReplicaSettings, type ReplicaSettings } from "./replica/settings
 import { NodeDiskRoom } from "./storage/disk-room.ts";
 import { openMemberStorage, type OpenedStorage } from "./storage/open-member.ts";
 import { StorageRefusal } from "./storage/refusal.ts";
-import { HttpPeerNetwork } from "./transport/http-peer-network.ts";
+import type { HttpPeerNetwork } from "./transport/http-peer-network.ts";
 
 /** A member whose ports are open. It may still be waiting for its cluster. */
 export interface RunningMember {
@@ -85,10 +86,11 @@ export async function startMember(given: Config, logger: Logger): Promise<Runnin
   const config = { ...given, id };
   const secret = config.peerSecretFile === null ? null : readSecret(config.peerSecretFile);
   const tokens = config.authTokensFile === null ? null : readTokensFile(config.authTokensFile);
-  const storage = await openStorage(config);
+  const storage = await openStorage(config, () => void loadParts());
   try {
     mustHaveCluster(config, storage);
     const version = ownVersion();
+    const { createHttpServer, Metrics, HttpPeerNetwork } = await loadParts();
     const metrics = new Metrics({ member: id, version });
     const network = new HttpPeerNetwork({
       self: { id, incarnation: storage.identity.incarnation, version },
@@ -116,6 +118,16 @@ export async function startMember(given: Config, logger: Logger): Promise<Runnin
     await storage.close();
     throw error;
   }
+}
+
+/** What talks to clients, peers and operators is most of the program, and the data folder can be read before it is there. */
+async function loadParts() {
+  const [{ createHttpServer }, { Metrics }, { HttpPeerNetwork }] = await Promise.all([
+    import("./http/http-server.ts"),
+    import("./observability/metrics.ts"),
+    import("./transport/http-peer-network.ts"),
+  ]);
+  return { createHttpServer, Metrics, HttpPeerNetwork };
 }
 
 const cannotGoOn = "This member could not go on; its log says why.";
@@ -255,13 +267,18 @@ class MemberLife implements RunningMember {
     const announced = (): void => logger.info({ ...this.urls }, "the cluster knows where this member is now");
     const addresses = new OwnAddresses({ self, replica, scheduler: nodeScheduler, announced });
     let isStarting = !isNew;
-    this.#stopTicks = every(config.tickMs, () => {
+    const tick = (): void => {
       replica.tick();
       addresses.tick();
       if (!isStarting || replica.isStarting || leadsOthers(replica)) return;
       isStarting = false;
       giveBackMemory(replica.registry.instanceCount);
-    });
+      // Where Node keeps what it has compiled, it does so at its end: a member that is killed would keep nothing for its next start.
+      flushCompileCache();
+    };
+    // At once, because a member that is the only voter stands for election with its first one.
+    tick();
+    this.#stopTicks = every(config.tickMs, tick);
   }
 
   #membership(): ReturnType<ConstructorParameters<typeof Bootstrap>[0]["membership"]> {
@@ -345,10 +362,13 @@ function joinToken({ joinTokenFile }: Config): string | null {
   return joinTokenFile === null ? null : readSecret(joinTokenFile, "token file");
 }
 
-async function openStorage(config: Config & { readonly id: string }): Promise<OpenedStorage> {
+async function openStorage(
+  config: Config & { readonly id: string },
+  whileReading: () => void,
+): Promise<OpenedStorage> {
   try {
     const limits = { segmentBytesMax: config.segmentBytes };
-    return await openMemberStorage({ dir: config.data, memberId: config.id, limits });
+    return await openMemberStorage({ dir: config.data, memberId: config.id, limits, whileReading });
   } catch (error) {
     if (error instanceof StorageRefusal) throw new StartError(asSentence(error.message), { cause: error });
     throw folderRefusal(config.data, error as NodeJS.ErrnoException) ?? error;

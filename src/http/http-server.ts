@@ -4,12 +4,13 @@
  * It can listen before a member runs: then /livez answers, /readyz says what is awaited, and everything under /v1 is `unavailable`.
  */
 
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import type { AccessToken } from "../lib/access-token.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { RegistryMember } from "../replica/member.ts";
+import { createServer } from "../replica/node-http.ts";
 import { Admission, defaultAdmissionLimits, type AdmissionLimits } from "./admission.ts";
 import { Access } from "./access.ts";
 import { createApi, type ServerState } from "./api.ts";

@@ -1,8 +1,9 @@
 /** Answers what cannot be parsed as HTTP. It never reaches the application, so the answer is written by hand, in the form of all others. */
 
-import { STATUS_CODES, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../lib/errors.ts";
+import { STATUS_CODES } from "../replica/node-http.ts";
 import type { ServerState } from "./api.ts";
 import { nextRequestId } from "./exchange.ts";
 import { problemKinds } from "./problem.ts";

@@ -3,7 +3,8 @@
  * means. Bodies of answers are the caller's.
  */
 
-import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from "node:http";
+import type { Agent, ClientRequest, IncomingMessage } from "node:http";
+import { request as httpRequest } from "../replica/node-http.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { readBody } from "./body.ts";
 import {

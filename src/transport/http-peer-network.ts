@@ -5,11 +5,11 @@
  * Life: `listen` (the routes of the first start are served) -> `start` (streams are dialled, messages and requests flow) -> `stop`.
  */
 
-import { Agent } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Message } from "../raft/messages.ts";
 import { noEntry, type EntryId, type Member, type NodeId, type SnapshotMeta } from "../raft/types.ts";
 import type { BootstrapClient, BootstrapHandler } from "../replica/bootstrap-port.ts";
+import { Agent } from "../replica/node-http.ts";
 import type { PeerHandler, PeerNetwork, PeerOutcome, PeerRequest, StorageDone } from "../replica/ports.ts";
 import type { Logger } from "../observability/logger.ts";
 import { Authenticator } from "./authenticator.ts";

@@ -4,8 +4,9 @@
  * The order is fixed: route, proof of the secret, handshake, and only then a body. A stranger costs a parsed head and a short answer.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { createServer } from "../replica/node-http.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { Exchange, refuse } from "./exchange.ts";
 import { checkAsker, readHandshake, type Handshake, type Identity, type Refusal } from "./handshake.ts";

@@ -5,7 +5,7 @@
  * whole, which leaves old values that are right in themselves: the sum over all records does.
  */
 
-import { checksum, checksumOf } from "../checksum.ts";
+import { checksum, checksumOf, checksumOfText } from "../checksum.ts";
 import { decode, encode } from "../msgpack.ts";
 import type { StoredRecord } from "./record-store.ts";
 
@@ -29,7 +29,7 @@ export function encodeRecord(
 export function verifiedSum([key, bytes]: StoredRecord): number | null {
   if (bytes.length < valueHeaderBytes) return null;
   const stored = (bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24)) >>> 0;
-  return stored === checksumOf(bytes, valueHeaderBytes, bytes.length, checksum(key)) ? stored : null;
+  return stored === checksumOf(bytes, valueHeaderBytes, bytes.length, checksumOfText(key)) ? stored : null;
 }
 
 /** The value of a record whose checksum was verified. */

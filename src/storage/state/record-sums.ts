@@ -6,12 +6,12 @@
  * whose sum does not agree, which is made again like any other damaged one, out of what the other members have.
  *
  * That holds only while members do not meet the same accident. Clients choose keys, and two that collide in a known hash are found within a
- * second: registered, they would cost all members their images at the next start. So each table has a salt of its own, which the hash takes
- * in before the key. It decides nothing but the places, so that a simulation stays the same whatever it is.
+ * second: registered, they would cost all members their images at the next start. So each table has a salt of its own, from which the
+ * hash starts. It decides nothing but the places, so that a simulation stays the same whatever it is.
  */
 
 import { randomBytes } from "node:crypto";
-import { fingerprint, type Fingerprint } from "../../registry/hash.ts";
+import type { Fingerprint } from "../../registry/hash.ts";
 
 const placesMin = 1024;
 
@@ -25,10 +25,12 @@ const wordsPerPlace = 3;
 const free = 0;
 const left = 1;
 
-const saltBytes = 16;
+/** The multipliers of the two lanes of the hash. */
+const multipliers = { low: 0x9e3779b1, high: 0x5f356495 } as const;
 
 export class RecordSums {
-  readonly #salt = randomBytes(saltBytes).toString("latin1");
+  readonly #saltLow = randomBytes(4).readInt32LE();
+  readonly #saltHigh = randomBytes(4).readInt32LE();
   #places = placesMin;
   #words = new Int32Array(placesMin * wordsPerPlace);
   #count = 0;
@@ -68,9 +70,20 @@ export class RecordSums {
     this.#count -= 1;
   }
 
+  /** Two characters a step. */
   #hash(key: string): Fingerprint {
-    const hash = fingerprint(this.#salt, key);
-    return hash.high === 0 ? { low: hash.low, high: 1 } : hash;
+    const { length } = key;
+    let low = this.#saltLow ^ length;
+    let high = this.#saltHigh ^ length;
+    for (let i = 0; i < length; i += 2) {
+      const word = key.charCodeAt(i) | (i + 1 < length ? key.charCodeAt(i + 1) << 16 : 0);
+      low = Math.imul(low ^ word, multipliers.low);
+      low ^= low >>> 15;
+      high = Math.imul(high ^ word, multipliers.high);
+      high ^= high >>> 13;
+    }
+    high = finish(high ^ (low >>> 11));
+    return { low: finish(low ^ (high >>> 7)), high: high === 0 ? 1 : high };
   }
 
   /** Where the key stands, or the free place where it would: the number of its first word. */
@@ -110,4 +123,11 @@ export class RecordSums {
       if (hash.high !== 0) this.#put(hash, before[at + sumOf] ?? 0);
     }
   }
+}
+
+/** The last step of MurmurHash3: every bit of the input moves every bit of the result. */
+function finish(lane: number): number {
+  let mixed = Math.imul(lane ^ (lane >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
 }
