@@ -1,6 +1,6 @@
 /**
  * The composition root: builds one member out of its parts, starts them in order, and stops them in the reverse. The only place that reads
- * the environment and handles signals.
+ * the environment.
  */
 
 import { randomUUID } from "node:crypto";
@@ -16,7 +16,7 @@ import { ownVersion } from "./config/version.ts";
 import { defaultAdmissionLimits } from "./http/admission.ts";
 import type { HttpServer } from "./http/http-server.ts";
 import { giveBackMemory } from "./observability/give-back-memory.ts";
-import { createLogger, type Logger, type RootLogger } from "./observability/logger.ts";
+import { createLogger, type Logger } from "./observability/logger.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { monitorStalls } from "./observability/stall-monitor.ts";
 import { Bootstrap, type BootstrapState } from "./replica/bootstrap.ts";
@@ -30,6 +30,7 @@ import { OwnAddresses } from "./replica/own-addresses.ts";
 import { PromisedMember } from "./replica/promised-member.ts";
 import { Replica } from "./replica/replica.ts";
 import { defaultReplicaSettings, type ReplicaSettings } from "./replica/settings.ts";
+import { stopOnSignals } from "./replica/stop-on-signals.ts";
 import { NodeDiskRoom } from "./storage/disk-room.ts";
 import { openMemberStorage, type OpenedStorage } from "./storage/open-member.ts";
 import { StorageRefusal } from "./storage/refusal.ts";
@@ -71,7 +72,7 @@ export async function serveMember(given: {
       logger.flush();
     });
     const starting = startMember(config, logger);
-    stopOnSignals(starting, config, logger);
+    stopOnSignals(starting, config.shutdownMs, logger);
     const member = await starting;
     await member.ended;
   } finally {
@@ -432,35 +433,6 @@ function settingsOf(config: Config): ReplicaSettings {
     diskReserveBytes: config.diskReserveBytes,
     pendingWritesMax: config.pendingWritesMax,
   };
-}
-
-/**
- * The first signal ends the member gracefully, within the time that was set for it; a second one at once. One that comes while the data
- * folder is still being read ends it as soon as it can be closed.
- */
-function stopOnSignals(starting: Promise<RunningMember>, config: Config, logger: RootLogger): void {
-  let isAsked = false;
-  const end = (signal: "SIGTERM" | "SIGINT", number: number): void => {
-    if (isAsked) {
-      logger.warn({ signal }, "asked to stop again: ending at once");
-      logger.flush();
-      process.exit(128 + number);
-    }
-    isAsked = true;
-    logger.info({ signal }, "stopping");
-    setTimeout(() => {
-      logger.error({ withinMs: config.shutdownMs }, "did not stop in time: ending at once");
-      logger.flush();
-      process.exit(1);
-    }, config.shutdownMs).unref();
-    // A start that fails is told by whoever waits for it.
-    void starting.then(
-      (member) => member.stop(),
-      () => {},
-    );
-  };
-  process.on("SIGTERM", () => end("SIGTERM", 15));
-  process.on("SIGINT", () => end("SIGINT", 2));
 }
 
 function asSentence(text: string): string {
