@@ -137,4 +137,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause:
       "the election checker counted a vote that survived the death of whoever wrote it, in a log that was rotten before anybody ran on it",
   },
+  {
+    seed: 842000345,
+    eventsMax: 40_000,
+    cause:
+      "a former leader forwarded its own expiry to the next one, and its answer got lost: where one forward may be under way at a time, clients' writes waited behind it",
+  },
 ];
