@@ -143,4 +143,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause:
       "a former leader forwarded its own expiry to the next one, and its answer got lost: where one forward may be under way at a time, clients' writes waited behind it",
   },
+  {
+    seed: 62482085,
+    eventsMax: 40_000,
+    cause:
+      "the match checker asked a member for what it had acknowledged to a leader that was deposed since, and a later one had cut off",
+  },
 ];

@@ -106,7 +106,14 @@ export class Checkers {
     this.committed.look(member, this.#nowMs());
     this.#changes += 1;
     if (this.#changes % matchesEvery === 0)
-      checkMatches(member, (id, entry) => this.#hasHeld(id, entry), this.#violate);
+      checkMatches(
+        member,
+        {
+          hasHeld: (id, entry) => this.#hasHeld(id, entry),
+          termOf: (id) => this.#logs.get(id)?.hardState.term ?? 0,
+        },
+        this.#violate,
+      );
   }
 
   raftEvent(member: SimMember, event: RaftEvent): void {
