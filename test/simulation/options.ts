@@ -207,7 +207,7 @@ function settingsFor(staged: readonly StagedAmbush[], drawn: ReplicaSettings): R
   // Members look at themselves in times of an election here, as everything else happens in these.
   if (staged.includes("slowLoop")) {
     settings.reportIntervalMs = electionMs(drawn);
-    settings.leaderLateMs = drawn.raft.tickMs / 2;
+    settings.leaderLateMs = drawn.raft.tickMs / 4;
   }
   return settings;
 }

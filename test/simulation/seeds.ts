@@ -149,4 +149,9 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause:
       "the match checker asked a member for what it had acknowledged to a leader that was deposed since, and a later one had cut off",
   },
+  {
+    seed: 113872475,
+    eventsMax: 40_000,
+    cause: "by the slowest clock a slow loop was not late enough for the pace checker to demand a hand-over",
+  },
 ];
