@@ -4,6 +4,7 @@
  */
 
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
+import type { Replica } from "../../../src/replica/replica.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
 import { describe, type AgreedState } from "../checkers/agreed-state.ts";
 import type { Random } from "../random.ts";
@@ -75,17 +76,25 @@ export class Watcher {
   #attach(member: SimMember): void {
     const { replica } = member;
     if (replica === null) return;
-    const missed = replica.registry.eventsSince(this.#cursor);
-    if (missed === null) this.#reset(member, replica.registry.revision);
-    else this.#take(member, missed);
+    this.#catchUp(member, replica);
     let isAttached = true;
     const detach = replica.onEvents((events) => {
-      if (isAttached) this.#take(member, events);
+      if (!isAttached) return;
+      const next = events.find(({ revision }) => revision > this.#cursor);
+      // An installation tells of so many changes at most; whoever misses more asks, as the hub of the HTTP layer does.
+      if (next !== undefined && next.revision > this.#cursor + 1) this.#catchUp(member, replica);
+      else this.#take(member, events);
     });
     this.#leave = () => {
       isAttached = false;
       detach();
     };
+  }
+
+  #catchUp(member: SimMember, { registry }: Replica): void {
+    const missed = registry.eventsSince(this.#cursor);
+    if (missed === null) this.#reset(member, registry.revision);
+    else this.#take(member, missed);
   }
 
   /** The member remembers too little: its present state stands for everything up to now. */
