@@ -154,4 +154,20 @@ export const knownSeeds: readonly KnownSeed[] = [
     eventsMax: 40_000,
     cause: "by the slowest clock a slow loop was not late enough for the pace checker to demand a hand-over",
   },
+  {
+    seed: 113872656,
+    eventsMax: 40_000,
+    cause: "by the slowest clock a slow loop was not late enough for the pace checker to demand a hand-over",
+  },
+  {
+    seed: 123471978,
+    eventsMax: 40_000,
+    cause: "a watcher did not ask for the changes that an installed snapshot does not tell one by one",
+  },
+  {
+    seed: 123472240,
+    eventsMax: 40_000,
+    cause:
+      "leaders missed their quorum again and again, and the liveness check gave leases no time for what that takes from cluster time",
+  },
 ];

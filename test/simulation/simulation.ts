@@ -198,6 +198,7 @@ export class Simulation implements NemesisWorld {
       process?.resume();
     }
     for (const member of this.#members) if (member.isStopping) this.crash(member, false);
+    const { raft } = this.options.settings;
     this.#hadMajority = checkLiveness({
       time: this.time,
       random: this.#random,
@@ -207,6 +208,7 @@ export class Simulation implements NemesisWorld {
       timeoutMs: (2 * this.unitMs) / (1 - this.options.clockDrift),
       operatorMs: (6 * this.unitMs) / (1 - this.options.clockDrift),
       expiryMs: 12_000 / (1 - this.options.clockDrift),
+      leaderChangeMs: (raft.electionGraceMs + raft.clockEntryIntervalMs) / (1 - this.options.clockDrift),
       entryMs:
         6 * (this.options.network.latencyMs + this.options.network.jitterMs) + 12 * this.options.disk.syncMs,
       callTimeoutMs: this.options.callTimeoutMs,
