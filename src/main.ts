@@ -4,7 +4,6 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { flushCompileCache } from "node:module";
 import { advertisedUrls, type Urls } from "./config/addresses.ts";
 import { StartError } from "./config/config-error.ts";
 import type { Address } from "./config/option-kinds.ts";
@@ -15,10 +14,10 @@ import { folderRefusal, portRefusal } from "./config/start-refusals.ts";
 import { ownVersion } from "./config/version.ts";
 import { defaultAdmissionLimits } from "./http/admission.ts";
 import type { HttpServer } from "./http/http-server.ts";
-import { giveBackMemory } from "./observability/give-back-memory.ts";
 import { createLogger, type Logger } from "./observability/logger.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { monitorStalls } from "./observability/stall-monitor.ts";
+import { AfterStart } from "./replica/after-start.ts";
 import { Bootstrap, type BootstrapState } from "./replica/bootstrap.ts";
 import { foreignCluster } from "./replica/foreign-cluster.ts";
 import { JoinClient } from "./replica/join-client.ts";
@@ -267,15 +266,11 @@ class MemberLife implements RunningMember {
     const self = { id: config.id, incarnation, ...this.urls };
     const announced = (): void => logger.info({ ...this.urls }, "the cluster knows where this member is now");
     const addresses = new OwnAddresses({ self, replica, scheduler: nodeScheduler, announced });
-    let isStarting = !isNew;
+    const afterStart = isNew ? null : new AfterStart(replica);
     const tick = (): void => {
       replica.tick();
       addresses.tick();
-      if (!isStarting || replica.isStarting || leadsOthers(replica)) return;
-      isStarting = false;
-      giveBackMemory(replica.registry.instanceCount);
-      // Where Node keeps what it has compiled, it does so at its end: a member that is killed would keep nothing for its next start.
-      flushCompileCache();
+      afterStart?.tick();
     };
     // At once, because a member that is the only voter stands for election with its first one.
     tick();
@@ -398,11 +393,6 @@ function logRecovery({ report }: OpenedStorage, logger: Logger): void {
       "acknowledged entries may be lost here: does not vote until the others have brought them back";
     logger.error({ reason: report.recovering }, message);
   }
-}
-
-/** Whether what holds this member up holds others up as well. */
-function leadsOthers({ isLeader, status }: Replica): boolean {
-  return isLeader && status.membership.voters.length > 1;
 }
 
 function logRecovered(replica: Replica, tookMs: number, logger: Logger): void {

@@ -202,16 +202,14 @@ export class WriteRouter {
 
 /** Whoever leads expires by itself: what an own leadership has left here would only hold up clients' writes behind it. */
 function withoutExpiries(writes: readonly PendingWrite[]): readonly PendingWrite[] {
-  const others = writes.filter(({ envelope }) => envelope.command.kind !== "expire");
-  if (others.length === writes.length) return writes;
-  for (const write of writes) {
-    if (write.envelope.command.kind !== "expire") continue;
+  return writes.filter((write) => {
+    if (write.envelope.command.kind !== "expire") return true;
     endUnapplied(
       write,
       new RollcallError("unavailable", "another member leads, and expires by itself", { retryAfterMs: 100 }),
     );
-  }
-  return others;
+    return false;
+  });
 }
 
 /** Whether doing it twice is the same as doing it once. */
