@@ -5,6 +5,8 @@
  * what clients have registered must not depend on how a member was installed.
  */
 
+import { mark } from "./message-pack.ts";
+
 /** Throws what it likes at bytes that are no plain value; whoever calls has checked them, or catches. */
 export function decodePlain(bytes: Uint8Array, textOf: (bytes: Uint8Array) => string): unknown {
   const reader = new PlainReader(bytes, textOf);
@@ -33,14 +35,13 @@ class PlainReader {
     this.#textOf = textOf;
   }
 
-  /** The first byte of each value says what it is, as the MessagePack specification has it. */
   value(): unknown {
     const first = this.#view.getUint8(this.#take(1));
-    if (first < 0x80) return first;
-    if (first < 0x90) return this.#map(first - 0x80);
-    if (first < 0xa0) return this.#array(first - 0x90);
-    if (first < 0xc0) return this.#text(first - 0xa0);
-    if (first >= 0xe0) return first - 0x100;
+    if (first < mark.positiveEnd) return first;
+    if (first < mark.mapEnd) return this.#map(first - mark.map);
+    if (first < mark.arrayEnd) return this.#array(first - mark.array);
+    if (first < mark.textEnd) return this.#text(first - mark.text);
+    if (first >= mark.negative) return first - 0x100;
     return this.#longValue(first);
   }
 
@@ -50,40 +51,40 @@ class PlainReader {
 
   #longValue(first: number): unknown {
     switch (first) {
-      case 0xc0:
+      case mark.null:
         return null;
-      case 0xc2:
+      case mark.false:
         return false;
-      case 0xc3:
+      case mark.true:
         return true;
-      case 0xc4:
-      case 0xc5:
-      case 0xc6:
-        return this.#part(this.#unsigned(1 << (first - 0xc4))).slice();
-      case 0xca:
+      case mark.bytes8:
+      case mark.bytes16:
+      case mark.bytes32:
+        return this.#part(this.#unsigned(1 << (first - mark.bytes8))).slice();
+      case mark.float:
         return this.#view.getFloat32(this.#take(4));
-      case 0xcb:
+      case mark.double:
         return this.#view.getFloat64(this.#take(8));
-      case 0xcc:
-      case 0xcd:
-      case 0xce:
-        return this.#unsigned(1 << (first - 0xcc));
-      case 0xd0:
+      case mark.unsigned8:
+      case mark.unsigned16:
+      case mark.unsigned32:
+        return this.#unsigned(1 << (first - mark.unsigned8));
+      case mark.signed8:
         return this.#view.getInt8(this.#take(1));
-      case 0xd1:
+      case mark.signed16:
         return this.#view.getInt16(this.#take(2));
-      case 0xd2:
+      case mark.signed32:
         return this.#view.getInt32(this.#take(4));
-      case 0xd9:
-      case 0xda:
-      case 0xdb:
-        return this.#text(this.#unsigned(1 << (first - 0xd9)));
-      case 0xdc:
-      case 0xdd:
-        return this.#array(this.#unsigned(2 << (first - 0xdc)));
-      case 0xde:
-      case 0xdf:
-        return this.#map(this.#unsigned(2 << (first - 0xde)));
+      case mark.text8:
+      case mark.text16:
+      case mark.text32:
+        return this.#text(this.#unsigned(1 << (first - mark.text8)));
+      case mark.array16:
+      case mark.array32:
+        return this.#array(this.#unsigned(2 << (first - mark.array16)));
+      case mark.map16:
+      case mark.map32:
+        return this.#map(this.#unsigned(2 << (first - mark.map16)));
       default:
         throw new RangeError(`0x${first.toString(16)} begins no plain value`);
     }

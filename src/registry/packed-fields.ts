@@ -5,35 +5,9 @@
  * It knows what our own encoder writes of arrays, strings, whole numbers, booleans, null and bytes, and refuses everything else.
  */
 
+import { mark } from "../lib/message-pack.ts";
 import { Fields, MalformedError } from "./fields.ts";
 import type { InCommon } from "./in-common.ts";
-
-/** The first byte of a value, as the MessagePack specification has it. */
-const mark = {
-  positiveEnd: 0x80,
-  array: 0x90,
-  arrayEnd: 0xa0,
-  textEnd: 0xc0,
-  null: 0xc0,
-  false: 0xc2,
-  true: 0xc3,
-  bytes8: 0xc4,
-  bytes16: 0xc5,
-  bytes32: 0xc6,
-  double: 0xcb,
-  unsigned8: 0xcc,
-  unsigned16: 0xcd,
-  unsigned32: 0xce,
-  signed8: 0xd0,
-  signed16: 0xd1,
-  signed32: 0xd2,
-  text8: 0xd9,
-  text16: 0xda,
-  text32: 0xdb,
-  array16: 0xdc,
-  array32: 0xdd,
-  negative: 0xe0,
-} as const;
 
 const doubleBytes = new Uint8Array(8);
 const double = new DataView(doubleBytes.buffer);
@@ -62,7 +36,7 @@ export class PackedFields extends Fields {
   override text(): string {
     const first = this.#next();
     let length: number;
-    if (first >= mark.arrayEnd && first < mark.textEnd) length = first - mark.arrayEnd;
+    if (first >= mark.text && first < mark.textEnd) length = first - mark.text;
     else if (first === mark.text8) length = this.#unsigned(1);
     else if (first === mark.text16) length = this.#unsigned(2);
     else if (first === mark.text32) length = this.#unsigned(4);
@@ -229,8 +203,8 @@ export class PackedFields extends Fields {
     let end = position + 1;
     for (let left = first - mark.array; left > 0; left -= 1) {
       const header = this.#bytes[end] ?? 0;
-      if (header < mark.arrayEnd || header >= mark.textEnd) return Infinity;
-      end += 1 + header - mark.arrayEnd;
+      if (header < mark.text || header >= mark.textEnd) return Infinity;
+      end += 1 + header - mark.text;
     }
     return end;
   }
