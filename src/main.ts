@@ -265,7 +265,7 @@ class MemberLife implements RunningMember {
     replica.start();
     const self = { id: config.id, incarnation, ...this.urls };
     const announced = (): void => logger.info({ ...this.urls }, "the cluster knows where this member is now");
-    const addresses = new OwnAddresses({ self, replica, scheduler: nodeScheduler, announced });
+    const addresses = new OwnAddresses({ self, replica, settings, scheduler: nodeScheduler, announced });
     const afterStart = isNew ? null : new AfterStart(replica);
     const tick = (): void => {
       replica.tick();

@@ -17,7 +17,7 @@ import type { Message, Vote } from "./messages.ts";
 import { RaftNode } from "./node.ts";
 import type { RaftNodeOptions } from "./node.ts";
 import type { Transitions } from "./role.ts";
-import type { Entry, EntryId, Index, NodeId, SnapshotMeta, Term } from "./types.ts";
+import type { Entry, EntryId, Index, Membership, NodeId, SnapshotMeta, Term } from "./types.ts";
 import { answerPreVote, answerVote, isDisturbance, tellIfRemoved } from "./voting.ts";
 
 type AnyRole = Follower | PreCandidate | Candidate | Leader;
@@ -335,6 +335,10 @@ export class RaftCore implements Transitions {
   /** The term at `index`, or null if that entry is compacted or not there. */
   termAt(index: Index): Term | null {
     return this.#node.log.termAt(index);
+  }
+
+  get membership(): Membership {
+    return this.#node.log.membership;
   }
 
   /** Where the membership in force stands in the log. */

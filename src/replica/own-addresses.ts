@@ -8,6 +8,7 @@ import { memberOf } from "../raft/membership.ts";
 import type { Membership, NodeId } from "../raft/types.ts";
 import type { Scheduler } from "./ports.ts";
 import type { Replica } from "./replica.ts";
+import type { ReplicaSettings } from "./settings.ts";
 
 export interface OwnAddressesOptions {
   readonly self: {
@@ -16,14 +17,11 @@ export interface OwnAddressesOptions {
     readonly peerUrl: string;
     readonly clientUrl: string;
   };
-  readonly replica: Pick<Replica, "status" | "leader" | "changeMembership">;
+  readonly replica: Pick<Replica, "membership" | "leader" | "changeMembership">;
+  readonly settings: Pick<ReplicaSettings, "announceTimeoutMs" | "announceRetryMs">;
   readonly scheduler: Pick<Scheduler, "after">;
   readonly announced: () => void;
 }
-
-/** Between two tries. A second one is needed when there is no leader yet, or another change is under way. */
-const retryMs = 1_000;
-const changeTimeoutMs = 5_000;
 
 export class OwnAddresses {
   readonly #options: OwnAddressesOptions;
@@ -35,12 +33,12 @@ export class OwnAddresses {
 
   /** Proposes the addresses if they are not what the membership says. Once a tick; most find nothing to do. */
   tick(): void {
-    const { self, replica, scheduler, announced } = this.#options;
-    if (this.#isWaiting || replica.leader() === null || !this.#hasMoved(replica.status.membership)) return;
+    const { self, replica, settings, scheduler, announced } = this.#options;
+    if (this.#isWaiting || replica.leader() === null || !this.#hasMoved(replica.membership)) return;
     this.#isWaiting = true;
-    replica.changeMembership({ kind: "readdress", ...self }, changeTimeoutMs, (error) => {
+    replica.changeMembership({ kind: "readdress", ...self }, settings.announceTimeoutMs, (error) => {
       if (error === null) announced();
-      scheduler.after(retryMs, () => (this.#isWaiting = false));
+      scheduler.after(settings.announceRetryMs, () => (this.#isWaiting = false));
     });
   }
 

@@ -7,7 +7,7 @@
 
 import { RollcallError } from "../lib/errors.ts";
 import type { MembershipChange, RaftStatus } from "../raft/io.ts";
-import type { Index, NodeId, Term } from "../raft/types.ts";
+import type { Index, Membership, NodeId, Term } from "../raft/types.ts";
 import type { Message } from "../raft/messages.ts";
 import type { RaftCore } from "../raft/raft-core.ts";
 import type { Command, RegistryEvent } from "../registry/commands.ts";
@@ -102,6 +102,10 @@ export class Replica implements PeerHandler {
 
   get status(): RaftStatus {
     return this.#wiring.core.status;
+  }
+
+  get membership(): Membership {
+    return this.#wiring.core.membership;
   }
 
   get isLeader(): boolean {

@@ -47,6 +47,10 @@ export interface ReplicaSettings {
   readonly startReadWaitMs: number;
   /** How long a graceful stop waits for somebody else to lead. */
   readonly transferWaitMs: number;
+  /** How long a member that has moved waits for the membership to say so, before it says it again. */
+  readonly announceTimeoutMs: number;
+  /** Between two such tries. A second one is needed when another change is under way, or the leader was lost. */
+  readonly announceRetryMs: number;
   /** An offered snapshot that nobody reads is given up after this long. */
   readonly snapshotIdleMs: number;
   /** How long a full disk is left alone before the held writes are tried again. */
@@ -88,6 +92,8 @@ export const defaultReplicaSettings: ReplicaSettings = {
   retryDelayMs: 20,
   startReadWaitMs: 5_000,
   transferWaitMs: 2_000,
+  announceTimeoutMs: 5_000,
+  announceRetryMs: 1_000,
   snapshotIdleMs: 30_000,
   diskFullRetryMs: 1_000,
   diskStallMs: 4_000,

@@ -2,9 +2,10 @@
 
 import { expect, test } from "vitest";
 import { RollcallError } from "../../src/lib/errors.ts";
-import type { MembershipChange, RaftStatus } from "../../src/raft/io.ts";
+import type { MembershipChange } from "../../src/raft/io.ts";
 import type { Membership } from "../../src/raft/types.ts";
 import { OwnAddresses } from "../../src/replica/own-addresses.ts";
+import { defaultReplicaSettings } from "../../src/replica/settings.ts";
 
 const self = { id: "n1", incarnation: "i1", peerUrl: "http://new:1", clientUrl: "http://new:2" };
 const elsewhere = { ...self, peerUrl: "http://old:1" };
@@ -27,12 +28,13 @@ function member(state: { membership: Membership; leader: string | null }) {
   const addresses = new OwnAddresses({
     self,
     replica: {
-      get status() {
-        return { membership: state.membership } as RaftStatus;
+      get membership() {
+        return state.membership;
       },
       leader: () => state.leader,
       changeMembership: (change, _timeoutMs, end) => asked.push({ change, end }),
     },
+    settings: defaultReplicaSettings,
     scheduler: {
       after: (_ms, task) => {
         waiting.push(task);

@@ -16,6 +16,7 @@ import { settleUnder } from "./partial-partition.ts";
 import type { Random } from "./random.ts";
 import type { Violate } from "./violation.ts";
 import type { Links, PartitionShape } from "./world/links.ts";
+import { areEqual } from "./world/addresses.ts";
 import type { SimMember } from "./world/member.ts";
 
 const checker = "liveness";
@@ -27,6 +28,8 @@ const limits = {
   leader: 10,
   write: 10,
   agreement: 50,
+  /** One change after the other, and each may be asked for again. */
+  addresses: 50,
 } as const;
 
 /** It takes long, so only so many runs wait for it. */
@@ -61,6 +64,8 @@ export interface LivenessWorld {
   readonly links: Links;
   /** What the network looks like before all of it is healed; null for healed at once. */
   readonly partial: { readonly shape: PartitionShape; readonly random: Random } | null;
+  /** Ends a member that is to be started elsewhere; null in a run without such. */
+  readonly move: ((member: SimMember) => void) | null;
   members(): readonly SimMember[];
   memberships(): readonly Membership[];
   crash(member: SimMember): void;
@@ -86,6 +91,8 @@ export function checkLiveness(world: LivenessWorld): boolean {
   awaitAnswers(world);
   awaitAgreement(world, core);
   awaitWrites(world, core);
+  moveOne(world, core);
+  awaitAddresses(world, core);
   awaitAgreement(world, core);
   checkWatchers(world, core);
   if (world.random.chance(expiryShare)) awaitExpiries(world, core);
@@ -202,6 +209,26 @@ function votersOf(world: LivenessWorld, core: readonly SimMember[]): readonly Si
     ({ id, incarnation }) =>
       membership?.voters.includes(id) === true &&
       membership.members.some((member) => member.id === id && member.incarnation === incarnation),
+  );
+}
+
+/** Whatever became of the changes of the membership before, there can be another one. */
+function moveOne(world: LivenessWorld, core: readonly SimMember[]): void {
+  if (world.move === null || world.isOver()) return;
+  const member = world.random.pick(core);
+  world.move(member);
+  world.start(member);
+  awaitThat(world, limits.start, `${member.id} is up elsewhere`, () => member.core !== null);
+  awaitLeader(world, core);
+}
+
+/** The membership says of everybody where it runs. */
+function awaitAddresses(world: LivenessWorld, core: readonly SimMember[]): void {
+  awaitThat(world, limits.addresses, "everybody is listed where it is reached", () =>
+    core.every(({ id, incarnation, addresses }) => {
+      const listed = world.checkers.committed.membership()?.members.find((member) => member.id === id);
+      return listed?.incarnation !== incarnation || areEqual(listed, addresses);
+    }),
   );
 }
 

@@ -36,6 +36,7 @@ export interface FaultWeights {
   readonly transfer: number;
   readonly membership: number;
   readonly compact: number;
+  readonly readdress: number;
 }
 
 export type FaultKind = keyof FaultWeights;
@@ -153,7 +154,10 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
     keysPerService: random.integer(1, 4),
     keyedShare: random.pick([0, 0.3, 0.7, 1]),
     faultEveryMs: timeoutMs * random.pick([1, 2, 5, 10]),
-    faults: limits.noFaults === true ? noFaults : drawFaults(random.fork()),
+    faults: {
+      ...(limits.noFaults === true ? noFaults : drawFaults(random.fork())),
+      readdress: hasAmbushes ? new Random(seed ^ 0xadd7e5).pick([0, 0, 2, 5]) : 0,
+    },
     ambushes: ambushes.options,
     settlesUnder: ambushes.settlesUnder,
   };
@@ -194,6 +198,8 @@ function drawSettings(random: Random): ReplicaSettings {
     retryDelayMs: tickMs,
     startReadWaitMs: timeoutMs * 3,
     transferWaitMs: timeoutMs * 2,
+    announceTimeoutMs: timeoutMs * 3,
+    announceRetryMs: timeoutMs,
     snapshotIdleMs: timeoutMs * 5,
     diskFullRetryMs: timeoutMs,
     diskStallMs: timeoutMs * 3,
@@ -300,13 +306,14 @@ const noFaults: FaultWeights = {
   transfer: 0,
   membership: 0,
   compact: 0,
+  readdress: 0,
 };
 
 /** Each kind is left out of about half of the runs; the one that makes logs differ most, of fewer. Healing is never left out, or a partition would last for the rest of the run. */
 function drawFaults(random: Random): FaultWeights {
-  const kinds = Object.keys(noFaults) as FaultKind[];
+  const kinds = (Object.keys(noFaults) as FaultKind[]).filter((kind) => kind !== "readdress");
   const drawn = Object.fromEntries(
     kinds.map((kind) => [kind, random.chance(0.5) ? random.pick([1, 2, 5]) : 0]),
   ) as Record<FaultKind, number>;
-  return { ...drawn, splitLeader: random.pick([0, 5, 15]), heal: 4 };
+  return { ...drawn, splitLeader: random.pick([0, 5, 15]), heal: 4, readdress: 0 };
 }

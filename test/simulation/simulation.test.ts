@@ -56,6 +56,7 @@ test("runs reach the rare things that they are there for", () => {
     "snapshotInstalled",
     "membershipChanged",
     "diskFailed",
+    "announced",
     "pace hand-over",
   ];
   for (const mark of rare) expect(seen.get(mark) ?? 0, mark).toBeGreaterThan(0);

@@ -22,12 +22,14 @@ import { FaultAtlas } from "./nemesis/atlas.ts";
 import { Nemesis, type NemesisWorld } from "./nemesis/nemesis.ts";
 import { Operator } from "./nemesis/operator.ts";
 import { overtakenImage } from "./nemesis/overtaken-image.ts";
+import { Relocations } from "./nemesis/relocations.ts";
 import { slowLoop } from "./nemesis/slow-loop.ts";
 import { StagedAmbushes, type Script, type Stage } from "./nemesis/staged.ts";
 import { electionMs, type SimulationOptions, type StagedAmbush } from "./options.ts";
 import { Random } from "./random.ts";
 import { Trace, type TraceSink } from "./trace.ts";
 import type { Violate, Violation } from "./violation.ts";
+import { addressesAsFounded } from "./world/addresses.ts";
 import { Installations } from "./world/installations.ts";
 import { SimMember, type MemberHooks } from "./world/member.ts";
 import { SimNetwork } from "./world/network.ts";
@@ -67,6 +69,7 @@ export class Simulation implements NemesisWorld {
   readonly checkers: Checkers;
   readonly atlas = new FaultAtlas();
   readonly operator: Operator;
+  readonly relocations: Relocations;
   readonly trace: Trace;
   readonly unitMs: number;
   readonly #random: Random;
@@ -126,6 +129,11 @@ export class Simulation implements NemesisWorld {
       members: () => this.#members,
       membership: () => this.checkers.committed.membership(),
       pauseMs: this.unitMs,
+    });
+    this.relocations = new Relocations({
+      world: this,
+      random: new Random(options.seed ^ 0xadd7e55),
+      unitMs: this.unitMs,
     });
     const membersRandom = random.fork();
     for (let n = 1; n <= options.members; n += 1) this.#addMember(`n${n}`, membersRandom);
@@ -187,6 +195,7 @@ export class Simulation implements NemesisWorld {
     this.#nemesis.stop();
     this.#ambushes.stop();
     this.#staged.stop();
+    this.relocations.stop();
     this.operator.stop();
     for (const client of this.#clients) client.stop();
     for (const watcher of this.#watchers) watcher.stop();
@@ -217,6 +226,7 @@ export class Simulation implements NemesisWorld {
       history: this.#history,
       links: this.network.links,
       partial: this.#partial,
+      move: this.options.faults.readdress > 0 ? (member) => this.relocations.move(member) : null,
       members: () => this.#members,
       memberships: () => this.memberships(),
       crash: (member) => this.crash(member, true),
@@ -367,6 +377,7 @@ export class Simulation implements NemesisWorld {
       id,
       number: this.#members.length + 1,
       incarnation: `${id}-1`,
+      addresses: addressesAsFounded(id),
       time: this.time,
       network: this.network,
       random: random.fork(),
@@ -455,6 +466,10 @@ export class Simulation implements NemesisWorld {
       this.#mark("snapshotInstalled");
       if (this.#installations.installed(member)) this.#mark("installedInALaterTerm");
       this.trace.note(this.time.nowMs, "* installed", member, String(index));
+    },
+    announced: (member) => {
+      this.#mark("announced");
+      this.trace.note(this.time.nowMs, "* announced", member, member.addresses.peerUrl);
     },
     handsOver: (member, why) => {
       this.#mark(`${why} hand-over`);

@@ -14,6 +14,7 @@ import { Elections } from "./elections.ts";
 import { checkAcknowledgement } from "./acknowledgement.ts";
 import { Leases, type LeaseClocks } from "./leases.ts";
 import { LogMatching } from "./log-matching.ts";
+import { MembershipSteps } from "./membership-steps.ts";
 import { MonotoneMarks } from "./marks.ts";
 import { checkMatches } from "./match.ts";
 import { Outcomes } from "./outcomes.ts";
@@ -35,6 +36,7 @@ export class Checkers {
   #changes = 0;
   readonly #marks: MonotoneMarks;
   readonly #matching: LogMatching;
+  readonly #memberships: MembershipSteps;
   readonly #violate: Violate;
   readonly #nowMs: () => number;
   readonly #members = new Map<NodeId, SimMember>();
@@ -71,6 +73,7 @@ export class Checkers {
     this.damage = new DamageMarks(violate);
     this.#marks = new MonotoneMarks(violate);
     this.#matching = new LogMatching(violate);
+    this.#memberships = new MembershipSteps(violate);
   }
 
   /** The member has a new, empty disk from now on. */
@@ -98,6 +101,7 @@ export class Checkers {
     this.#voted(member, hardState);
     this.committed.started(member);
     this.#marks.started(member, hardState.term);
+    this.#memberships.started(member);
     this.stepped(member);
   }
 
@@ -186,8 +190,10 @@ export class Checkers {
     });
     if (events.length > 0) this.leases.changed(events, index, this.#nowMs());
     if (entry.kind === "election" && entry.graceMs > 0) this.leases.held(entry.clusterTime);
-    if (entry.kind === "membership")
+    if (entry.kind === "membership") {
       checkVoters(entry.membership, (id) => this.#members.get(id), this.#violate);
+      this.#memberships.committed(entry.membership);
+    }
     this.leases.checkOverdue(this.state, entry, stampedUpTo);
   }
 }

@@ -323,6 +323,13 @@ export const raftMutants: readonly Mutant[] = [
     replace: `return lastIndex - peer.matchIndex <= node.config.promotionLagMax;`,
   },
   {
+    name: "where an earlier incarnation was counts for the present one",
+    catalogue: null,
+    file: "raft/membership.ts",
+    find: `if (present?.incarnation !== incarnation) return null;`,
+    replace: `if (present === undefined) return null;`,
+  },
+  {
     name: "only the new half of a joint membership decides",
     catalogue: "B59",
     file: "raft/quorum.ts",

@@ -173,6 +173,21 @@ export const replicaMutants: readonly Mutant[] = [
     find: `      this.#isUnderWay = false;`,
     replace: ``,
   },
+  // Where members are reached.
+  {
+    name: "a member that has moved says so only once, heard or not",
+    catalogue: null,
+    file: "replica/own-addresses.ts",
+    find: `scheduler.after(settings.announceRetryMs, () => (this.#isWaiting = false));`,
+    replace: `if (error === null) scheduler.after(settings.announceRetryMs, () => (this.#isWaiting = false));`,
+  },
+  {
+    name: "a member that was heard once never says again where it is",
+    catalogue: null,
+    file: "replica/own-addresses.ts",
+    find: `scheduler.after(settings.announceRetryMs, () => (this.#isWaiting = false));`,
+    replace: `if (error !== null) scheduler.after(settings.announceRetryMs, () => (this.#isWaiting = false));`,
+  },
   // Who leads.
   {
     name: "a leader that is always late goes on leading",

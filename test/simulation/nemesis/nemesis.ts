@@ -14,12 +14,14 @@ import type { FaultAtlas } from "./atlas.ts";
 import { cutOffLeader } from "./cut-off-leader.ts";
 import { askToHandOver } from "./hand-over.ts";
 import type { Operator } from "./operator.ts";
+import type { Relocations } from "./relocations.ts";
 
 export interface NemesisWorld {
   readonly time: VirtualTime;
   readonly network: SimNetwork;
   readonly atlas: FaultAtlas;
   readonly operator: Operator;
+  readonly relocations: Relocations;
   members(): readonly SimMember[];
   /** Every membership that may be in force somewhere. */
   memberships(): readonly Membership[];
@@ -163,6 +165,8 @@ export class Nemesis {
       case "compact":
         member.process?.run(() => member.replica?.compact(() => {}));
         return this.#note(kind, member);
+      case "readdress":
+        return this.#readdress(member);
     }
   }
 
@@ -287,10 +291,22 @@ export class Nemesis {
     this.#note(kind, member);
   }
 
+  /** Whoever is down comes back elsewhere, too, when it does. */
+  #readdress(member: SimMember): void {
+    const { isDown } = member;
+    this.#world.relocations.move(member);
+    if (!isDown) this.#startLater(member);
+  }
+
+  #replaceDisk(member: SimMember): string {
+    if (this.#weights.some(([, kind]) => kind === "readdress")) this.#world.relocations.replacing(member);
+    return this.#world.replaceDisk(member);
+  }
+
   #wipe(member: SimMember): void {
     if (!this.#world.atlas.mayDamage(member.id, this.#world.memberships())) return;
     this.#world.atlas.damage(member.id, "replaced");
-    const incarnation = this.#world.replaceDisk(member);
+    const incarnation = this.#replaceDisk(member);
     this.#world.operator.pursue({
       id: member.id,
       incarnation,
@@ -321,7 +337,7 @@ export class Nemesis {
       reached: () => {
         atlas.damage(member.id, "replaced");
         const comeBack = (): void => {
-          const incarnation = this.#world.replaceDisk(member);
+          const incarnation = this.#replaceDisk(member);
           operator.pursue({ id: member.id, incarnation, reached: () => atlas.repair(member.id) });
         };
         this.#later(comeBack);

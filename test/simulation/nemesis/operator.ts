@@ -10,6 +10,7 @@ import type { RollcallError } from "../../../src/lib/errors.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
 import type { Gateway } from "../clients/gateway.ts";
 import type { Random } from "../random.ts";
+import { addressesAsAdded } from "../world/addresses.ts";
 import type { SimMember } from "../world/member.ts";
 
 export interface Goal {
@@ -96,7 +97,7 @@ function nextStep(membership: Membership, { id, incarnation }: Goal): Membership
   const present = members.find((member) => member.id === id);
   if (present === undefined) {
     if (incarnation === null) return "reached";
-    return { kind: "addLearner", id, incarnation, peerUrl: `http://${id}`, clientUrl: `http://${id}` };
+    return { kind: "addLearner", id, incarnation, ...addressesAsAdded(id) };
   }
   if (present.incarnation !== incarnation) return { kind: "remove", id };
   if (voters.includes(id)) return "reached";

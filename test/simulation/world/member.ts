@@ -16,12 +16,14 @@ import type { RaftEvent } from "../../../src/raft/io.ts";
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
 import type { Registry } from "../../../src/registry/registry.ts";
 import { silentObserver } from "../../../src/replica/observer.ts";
+import { OwnAddresses } from "../../../src/replica/own-addresses.ts";
 import { loadInTurns } from "../../../src/replica/load-registry.ts";
 import { Replica } from "../../../src/replica/replica.ts";
 import type { ReplicaOptions } from "../../../src/replica/replica-options.ts";
 import type { ReplicaSettings } from "../../../src/replica/settings.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
 import type { Random } from "../random.ts";
+import { addressesAsAdded, type Addresses } from "./addresses.ts";
 import { SimDisk, type DiskTiming } from "./disk.ts";
 import { Lane, type LaneHooks } from "./lane.ts";
 import type { Endpoint, SimNetwork } from "./network.ts";
@@ -41,6 +43,8 @@ export interface MemberHooks {
   readonly registryEvents: (member: SimMember, events: readonly RegistryEvent[]) => void;
   readonly applied: (member: SimMember, index: Index) => void;
   readonly snapshotInstalled: (member: SimMember, index: Index) => void;
+  /** The membership says where it is reached now. */
+  readonly announced: (member: SimMember) => void;
   /** A leader that is late with its own work, or whose disk is slow or short of room, lets another lead. */
   readonly handsOver: (member: SimMember, why: HandOver) => void;
   /** The production code gave up: an invariant broke, or a command could not be applied. */
@@ -66,6 +70,9 @@ export class SimMember {
   /** Small and unique: for traces. */
   readonly number: number;
   incarnation: string;
+  /** Where its next process is reached, or the one that runs. */
+  #addresses: Addresses;
+  #formerAddresses: Addresses;
   lane: Lane;
   /** The state image's; the same as `lane` in most runs. */
   imageLane: Lane;
@@ -91,6 +98,7 @@ export class SimMember {
     readonly id: NodeId;
     readonly number: number;
     readonly incarnation: string;
+    readonly addresses: Addresses;
     readonly time: VirtualTime;
     readonly network: SimNetwork;
     readonly random: Random;
@@ -100,6 +108,8 @@ export class SimMember {
     this.id = options.id;
     this.number = options.number;
     this.incarnation = options.incarnation;
+    this.#addresses = options.addresses;
+    this.#formerAddresses = options.addresses;
     this.#time = options.time;
     this.#network = options.network;
     this.#random = options.random;
@@ -122,6 +132,19 @@ export class SimMember {
 
   get core(): RaftCore | null {
     return this.#replica?.core ?? null;
+  }
+
+  get addresses(): Addresses {
+    return this.#addresses;
+  }
+
+  set addresses(addresses: Addresses) {
+    this.#formerAddresses = this.#addresses;
+    this.#addresses = addresses;
+  }
+
+  get formerAddresses(): Addresses {
+    return this.#formerAddresses;
   }
 
   get isDown(): boolean {
@@ -168,6 +191,8 @@ export class SimMember {
   wipe(incarnation: string): void {
     this.crash(true);
     this.incarnation = incarnation;
+    this.#addresses = addressesAsAdded(this.id);
+    this.#formerAddresses = this.#addresses;
     this.installedIndex = 0;
     this.lane = this.#newLane();
     this.imageLane = this.#newImageLane();
@@ -271,7 +296,17 @@ export class SimMember {
     this.#network.attach(self);
     this.#hooks.started(this, storage.report);
     replica.start();
-    process.every(settings.raft.tickMs, () => replica.tick());
+    const own = new OwnAddresses({
+      self: { id: this.id, incarnation: this.incarnation, ...this.#addresses },
+      replica,
+      settings,
+      scheduler: process,
+      announced: () => this.#hooks.announced(this),
+    });
+    process.every(settings.raft.tickMs, () => {
+      replica.tick();
+      own.tick();
+    });
   }
 
   #handsOver(why: HandOver): void {
