@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import type { Mutant } from "../../test/simulation/mutants/mutant.ts";
+import { planted } from "../../test/simulation/mutants/planted.ts";
 import { mutants } from "../../test/simulation/mutants/table.ts";
 import { median, runSeed, withoutStacks } from "../../test/simulation/run-seeds.ts";
 
@@ -82,18 +83,10 @@ interface HunterReport {
 
 /** Or why there is no report: a defect of the mutant or of the simulator, and not a find. */
 function runHunter(mutant: Mutant, base: number, seedsMax: number): Promise<HunterReport | string> {
-  const path = (name: string): string =>
-    new URL(`../../test/simulation/mutants/${name}`, import.meta.url).pathname;
-  const child = spawn(process.execPath, [
-    "--disable-warning=ExperimentalWarning",
-    "--import",
-    path("loader.ts"),
-    path("hunt.ts"),
-    mutant.name,
-    String(base),
-    String(seedsMax),
-    String(eventsMax),
-  ]);
+  const hunter = new URL("../../test/simulation/mutants/hunt.ts", import.meta.url).pathname;
+  const child = spawn(process.execPath, [hunter, String(base), String(seedsMax), String(eventsMax)], {
+    env: { ...process.env, ...planted(mutant.name) },
+  });
   return new Promise((resolve) => {
     let output = "";
     let errors = "";

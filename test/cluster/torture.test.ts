@@ -7,8 +7,12 @@ import { hasCompiler } from "../support/has-compiler.ts";
 
 const script = fileURLToPath(new URL("../../scripts/lib/torture/main.ts", import.meta.url));
 
-function torture(kind: string, count: number): Promise<{ readonly status: unknown; readonly said: string }> {
-  const args = ["--disable-warning=ExperimentalWarning", script, kind, "--count", String(count)];
+function torture(
+  kind: string,
+  count: number,
+  ...more: readonly string[]
+): Promise<{ readonly status: unknown; readonly said: string }> {
+  const args = ["--disable-warning=ExperimentalWarning", script, kind, "--count", String(count), ...more];
   return new Promise((resolve) => {
     execFile(process.execPath, args, (error, stdout, stderr) => {
       resolve({ status: error === null ? 0 : error.code, said: stdout + stderr });
@@ -20,6 +24,19 @@ test("members that are killed lose nothing", async () => {
   const { status, said } = await torture("kill", 4);
   expect(status, said).toBe(0);
   expect(said).toMatch(/ 0 lost, 0 wrong/);
+});
+
+test("members that cannot reach each other, or stand still, serve nothing wrong", async () => {
+  const { status, said } = await torture("network", 6);
+  expect(status, said).toBe(0);
+  expect(said).toMatch(/6 done, 6 noticed, 6 healed, 0 lost, 0 wrong/);
+});
+
+test("a leader that answers reads without asking anybody is found out when it wakes up alone", async () => {
+  const bug = "a leader answers reads without asking anybody";
+  const { status, said } = await torture("network", 2, "--only", "wakes up alone", "--mutant", bug);
+  expect(status, said).toBe(0);
+  expect(said).not.toMatch(/ 0 wrong/);
 });
 
 test("an injured member heals, and serves nothing wrong", async () => {

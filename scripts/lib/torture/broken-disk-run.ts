@@ -19,7 +19,8 @@ interface Disk {
   readonly broken: BrokenDisk;
 }
 
-export const brokenDisks: Run = async ({ count, seed, say, program, endsAtMs }) => {
+export const brokenDisks: Run = async (options) => {
+  const { count, say, endsAtMs } = options;
   const disks = new Map<string, Disk>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -28,7 +29,7 @@ export const brokenDisks: Run = async ({ count, seed, say, program, endsAtMs }) 
     disks.set(dataFolder, disk);
     return { ...disk.power.environment(shim, "none"), ...disk.broken.environment() };
   };
-  const lab = await Lab.start({ seed, program, environment });
+  const lab = await Lab.start({ ...options, environment });
   const tally = new Tally();
   try {
     for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {

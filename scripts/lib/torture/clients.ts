@@ -10,8 +10,7 @@ import type { LabMember } from "./lab-member.ts";
 
 const service = "/v1/services/torture/instances";
 const ttlMs = 86_400_000;
-const writeMs = 4_000;
-const requestMs = 2 * writeMs;
+const requestMs = 8_000;
 /** On average, so that the members have the machine for starting and catching up. */
 const writePauseMs = 30;
 const readPauseMs = 50;
@@ -55,21 +54,35 @@ export class Clients {
   readonly #members: readonly LabMember[];
   readonly #ledger: Ledger;
   readonly #fault: (what: string) => void;
+  readonly #writeMs: number;
   readonly #loops: Promise<void>[] = [];
   #isOver = false;
   #drawn = 0;
   #busy = 0;
   #held: Promise<void> | null = null;
 
-  constructor(members: readonly LabMember[], ledger: Ledger, fault: (what: string) => void) {
-    this.#members = members;
-    this.#ledger = ledger;
-    this.#fault = fault;
+  /** A writer gives a write `writeMs`, and waits twice as long for the answer. */
+  constructor(options: {
+    readonly members: readonly LabMember[];
+    readonly ledger: Ledger;
+    readonly writeMs: number;
+    readonly fault: (what: string) => void;
+  }) {
+    this.#members = options.members;
+    this.#ledger = options.ledger;
+    this.#writeMs = options.writeMs;
+    this.#fault = options.fault;
   }
 
   start({ writers, readers }: { readonly writers: number; readonly readers: number }): void {
     for (let i = 0; i < writers; i += 1) this.#loops.push(this.#write(i));
     for (let i = 0; i < readers; i += 1) this.#loops.push(this.#read(i % 2 === 0));
+  }
+
+  /** Asks the member for everything that was ever written, by linearizable reads that begin now. Resolves when it has answered, or will not. */
+  async lookAtAll(member: LabMember): Promise<void> {
+    const looks = this.#ledger.ids.map((id) => this.#tryToLook(member, id, true));
+    await Promise.all(looks);
   }
 
   /** Resolves when nothing is under way any more; what it resolves with lets them go on. */
@@ -118,7 +131,10 @@ export class Clients {
     const member = any(this.#members);
     if (!member.isRunning) return { outcome: "refused", revision: null };
     try {
-      const answer = await fetchFrom(member, `${service}/${id}?timeoutMs=${writeMs}`, requestFor(version));
+      const answer = await fetchFrom(member, `${service}/${id}?timeoutMs=${this.#writeMs}`, {
+        ...requestFor(version),
+        signal: AbortSignal.timeout(2 * this.#writeMs),
+      });
       const { outcome, revision } = (await answer.json()) as {
         readonly outcome?: string;
         readonly revision?: number;
@@ -138,12 +154,15 @@ export class Clients {
       const { ids } = this.#ledger;
       await sleep(readPauseMs);
       if (!member.isRunning || ids.length === 0) continue;
-      this.#busy += 1;
-      await this.#look(member, any(ids), isLinearizable).catch(() => {
-        // A member that is being harmed need not answer.
-      });
-      this.#busy -= 1;
+      await this.#tryToLook(member, any(ids), isLinearizable);
     }
+  }
+
+  /** A member that is being harmed need not answer. */
+  async #tryToLook(member: LabMember, id: string, isLinearizable: boolean): Promise<void> {
+    this.#busy += 1;
+    await this.#look(member, id, isLinearizable).catch(() => {});
+    this.#busy -= 1;
   }
 
   async #look(member: LabMember, id: string, isLinearizable: boolean): Promise<void> {

@@ -23,9 +23,9 @@ const noticing =
 export async function injuriesOf(
   options: RunOptions & { readonly inThisProcess: boolean },
 ): Promise<readonly [Tally, Lab["ledger"]]> {
-  const { count, seed, say, program, endsAtMs, inThisProcess } = options;
-  const { pauseMs, roundsPerLook, writers, readers } = inThisProcess ? pace.here : pace.real;
-  const lab = await Lab.start({ seed, program, inThisProcess, writers, readers });
+  const { count, say, endsAtMs } = options;
+  const { pauseMs, roundsPerLook, writers, readers } = options.inThisProcess ? pace.here : pace.real;
+  const lab = await Lab.start({ ...options, writers, readers });
   const tally = new Tally();
   const earlierFolders = new Map<LabMember, string>();
   try {

@@ -6,22 +6,30 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts } from "../../../test/support/free-ports.ts";
 import { MemberProcess } from "../../../test/support/member-process.ts";
+import { planted } from "../../../test/simulation/mutants/planted.ts";
 import { seededRandom } from "../../../test/support/random.ts";
 import { waitFor } from "../../../test/support/wait-for.ts";
 import { Clients, fetchFrom, readAll } from "./clients.ts";
 import { Follower } from "./follower.ts";
 import { type LabMember, MemberInThisProcess } from "./lab-member.ts";
 import { Ledger, type Verdict } from "./ledger.ts";
+import { Links } from "./links.ts";
 
 export interface LabOptions {
   readonly seed: number;
   /** Clients at once. */
   readonly writers?: number;
   readonly readers?: number;
+  /** How long a write may take; writers that wait for a member that does not answer write nothing elsewhere. */
+  readonly writeMs?: number;
   /** The main file that members run; null for the one in `src/`. */
   readonly program: string | null;
+  /** A planted bug with which they run; null for none. */
+  readonly mutant: string | null;
   /** Members in this process instead of one each. */
   readonly inThisProcess?: boolean;
+  /** Members reach each other through `links`. */
+  readonly hasRelays?: boolean;
   /** In the place of the lab's own. */
   readonly flags?: Record<string, string>;
   /** The environment of a member, by the folder that will hold its data. */
@@ -44,6 +52,8 @@ const size = 3;
 export class Lab {
   readonly members: readonly LabMember[];
   readonly ledger = new Ledger();
+  /** What can be cut between members; carries nothing unless the lab was started with relays. */
+  readonly links: Links;
   readonly random: () => number;
   readonly #folder: string;
   readonly #clients: Clients;
@@ -51,12 +61,20 @@ export class Lab {
   /** What clients were told and must not have been. */
   readonly #faults = new Set<string>();
 
-  private constructor(folder: string, members: readonly LabMember[], seed: number) {
-    const fault = (what: string): void => void this.#faults.add(what);
+  private constructor(options: {
+    readonly folder: string;
+    readonly members: readonly LabMember[];
+    readonly links: Links;
+    readonly seed: number;
+    readonly writeMs: number;
+  }) {
+    const { folder, members, links, seed, writeMs } = options;
+    const fault = (what: string): void => this.fault(what);
     this.#folder = folder;
     this.members = members;
+    this.links = links;
     this.random = seededRandom(seed);
-    this.#clients = new Clients(members, this.ledger, fault);
+    this.#clients = new Clients({ members, ledger: this.ledger, writeMs, fault });
     this.#follower = new Follower(members, fault);
   }
 
@@ -64,38 +82,58 @@ export class Lab {
     const {
       seed,
       program,
+      mutant,
       writers = 6,
       readers = 2,
+      writeMs = 4_000,
       inThisProcess = false,
+      hasRelays = false,
       environment = () => ({}),
     } = options;
     const folder = mkdtempSync(join(tmpdir(), "rollcall-torture-"));
-    const ports = await freePorts(2 * size);
+    const ports = await freePorts(3 * size);
     const ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
-    const peers = ids.map((id, i) => `${id}=http://127.0.0.1:${ports[size + i]}`).join(",");
+    const peerPort = (i: number): number => ports[size + i] ?? 0;
+    const reachedPort = (i: number): number => (hasRelays ? (ports[2 * size + i] ?? 0) : peerPort(i));
+    const peers = ids.map((id, i) => `${id}=http://127.0.0.1:${reachedPort(i)}`).join(",");
+    const links = new Links();
+    if (hasRelays)
+      await Promise.all(ids.map((id, i) => links.add({ id, port: reachedPort(i), targetPort: peerPort(i) })));
     const members = ids.map((id, i) => {
       const settings = {
         id,
         dataFolder: join(folder, id),
         clientUrl: `http://127.0.0.1:${ports[i]}`,
-        peerPort: ports[size + i] ?? 0,
+        peerPort: peerPort(i),
         flags: { members: peers, ...flags, ...options.flags },
-        environment: environment(join(folder, id)),
+        environment: { ...environment(join(folder, id)), ...(mutant === null ? {} : planted(mutant)) },
         ...(program === null ? {} : { program }),
       };
       return inThisProcess ? new MemberInThisProcess(settings) : new MemberProcess(settings);
     });
-    const lab = new Lab(folder, members, seed);
+    const lab = new Lab({ folder, members, links, seed, writeMs });
     for (const member of members) member.start();
     await lab.ready(members);
     lab.#clients.start({ writers, readers });
     return lab;
   }
 
+  /** Tells the judge what a client was told and must not have been. */
+  fault(what: string): void {
+    this.#faults.add(what);
+  }
+
   pick<T>(from: readonly T[]): T {
     const one = from[Math.floor(this.random() * from.length)];
     if (one === undefined) throw new Error("nothing to pick from");
     return one;
+  }
+
+  shuffled<T>(all: readonly T[]): T[] {
+    return all
+      .map((one) => ({ one, at: this.random() }))
+      .toSorted((a, b) => a.at - b.at)
+      .map(({ one }) => one);
   }
 
   async pause(msMax: number): Promise<void> {
@@ -138,8 +176,22 @@ export class Lab {
     return waitFor(isLedByOther, { what: "another leader", withinMs }).catch(() => false);
   }
 
+  /** Waits until so many more writes were acknowledged. */
+  async acknowledges(writes: number): Promise<void> {
+    const enough = this.ledger.acknowledged + writes;
+    await waitFor(() => this.ledger.acknowledged >= enough, {
+      what: `${writes} writes are acknowledged`,
+      withinMs: 30_000,
+    });
+  }
+
   async compact(member: LabMember): Promise<void> {
     await (await fetchFrom(member, "/v1/cluster/compact", { method: "POST" })).arrayBuffer();
+  }
+
+  /** See Clients. */
+  lookAtAll(member: LabMember): Promise<void> {
+    return this.#clients.lookAtAll(member);
   }
 
   /** What every member, and the watch, holds against what was acknowledged; and what clients were told meanwhile. */
@@ -166,6 +218,7 @@ export class Lab {
   async end(): Promise<void> {
     await Promise.all([this.#clients.stop(), this.#follower.stop()]);
     await Promise.all(this.members.filter((member) => member.isRunning).map((member) => member.kill()));
+    await this.links.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

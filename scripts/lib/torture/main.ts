@@ -1,8 +1,10 @@
 // What ./scripts/torture runs.
 
 import { parseArgs } from "node:util";
+import { mutants } from "../../../test/simulation/mutants/table.ts";
 import { brokenDisks } from "./broken-disk-run.ts";
 import { injuriesOf } from "./injury-run.ts";
+import { networkFaults } from "./network-run.ts";
 import { powerLosses } from "./power-run.ts";
 import { kills, slowDisks, type Run } from "./runs.ts";
 import { detailsInWords, keepPiece, keptPieces, pieceOf, sumInWords, type Piece } from "./tally.ts";
@@ -14,6 +16,7 @@ member holds, with what was acknowledged. Ends with status 1 if an acknowledged 
 not noticed.
 
   kill            SIGKILL at random moments: one member, often the leader, or several at once, also while they start
+  network         members that cannot reach each other, in one direction or both, that are slow, or stand still; also killed meanwhile
   power           the power goes, each third time at all members: of files and names only what was synced survives (needs gcc)
   power-control   the same with a disk that ignores syncs: fails unless it finds a loss
   name-control    the same with a disk that ignores syncs of folders, as if nobody had asked for them: fails unless it finds a loss
@@ -24,6 +27,8 @@ not noticed.
 
   --count N       how many; 100 if it is not said
   --seed S        repeats the choices of an earlier run, as far as processes and clocks let it
+  --mutant NAME   members run with this one of the simulator's planted bugs: fails unless it is noticed
+  --only TEXT     of network: only what has this in its name, as the names are printed at the end
   --program FILE  members run this, such as dist/cli/main.js after npm run build, which starts twice as fast as src/cli/main.ts
   --seconds T     ends after this time, whatever has been done
   --totals FILE   adds the run to the file, and prints the sum of all runs of this kind in it
@@ -35,6 +40,8 @@ const { values, positionals } = parseArgs({
     count: { type: "string" },
     seed: { type: "string" },
     program: { type: "string" },
+    mutant: { type: "string" },
+    only: { type: "string" },
     seconds: { type: "string" },
     totals: { type: "string" },
     until: { type: "string" },
@@ -44,6 +51,7 @@ const { values, positionals } = parseArgs({
 });
 const runs: Readonly<Record<string, Run>> = {
   kill: kills,
+  network: networkFaults,
   power: (options) => powerLosses({ ...options, ignored: "none" }),
   "power-control": (options) => powerLosses({ ...options, ignored: "everything" }),
   "name-control": (options) => powerLosses({ ...options, ignored: "folders" }),
@@ -59,7 +67,14 @@ const seconds = Number(values.seconds ?? Infinity);
 const kept = values.totals === undefined ? [] : keptPieces(values.totals, kind);
 const missing = Number(values.until ?? Infinity) - kept.reduce((sum, { done }) => sum + done, 0);
 const count = Math.min(Number(values.count ?? 100), missing);
-if (values.help === true || run === undefined || Number.isNaN(count + seconds) || !Number.isInteger(seed)) {
+const isKnown = values.mutant === undefined || mutants.some(({ name }) => name === values.mutant);
+if (
+  values.help === true ||
+  run === undefined ||
+  !isKnown ||
+  Number.isNaN(count + seconds) ||
+  !Number.isInteger(seed)
+) {
   console.log(help);
   process.exit(values.help === true ? 0 : 2);
 }
@@ -86,6 +101,8 @@ const [tally, ledger] = await run({
   seed,
   say,
   program: values.program ?? null,
+  mutant: values.mutant ?? null,
+  only: values.only ?? "",
   endsAtMs: startedMs + seconds * 1_000,
 });
 const piece = pieceOf(kind, seed, tally, ledger, (performance.now() - startedMs) / 1_000);
@@ -94,10 +111,12 @@ if (values.totals !== undefined) keepPiece(values.totals, piece);
 for (const one of [...piece.lost, ...piece.wrong].slice(0, 20)) say(one);
 for (const line of detailsInWords([piece])) say(line);
 console.log(sumInWords([piece]));
-const program = values.program === undefined ? "" : ` --program ${values.program}`;
-console.log(`repeat: ./scripts/torture ${kind} --count ${piece.done} --seed ${seed}${program}`);
+const given = (["program", "mutant", "only"] as const).map((name) =>
+  values[name] === undefined ? "" : ` --${name} "${values[name]}"`,
+);
+console.log(`repeat: ./scripts/torture ${kind} --count ${piece.done} --seed ${seed}${given.join("")}`);
 if (pieces.length > 1) console.log(totalInWords(pieces));
-const isAsItShould = kind.endsWith("-control")
-  ? piece.lost.length > 0
-  : piece.lost.length + piece.wrong.length === 0;
+const faults = piece.lost.length + piece.wrong.length;
+const isControl = kind.endsWith("-control");
+const isAsItShould = isControl ? piece.lost.length > 0 : faults > 0 === (values.mutant !== undefined);
 process.exit(isAsItShould ? 0 : 1);

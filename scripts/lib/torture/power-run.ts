@@ -22,14 +22,8 @@ const shortLog = { "retain-entries": "1" };
 const writesMissed = 20;
 
 /** The power goes at one member, or, one time in three, at all: only what was synced survives. */
-export async function powerLosses({
-  count,
-  seed,
-  say,
-  program,
-  endsAtMs,
-  ignored,
-}: RunOptions & { readonly ignored: IgnoredSyncs }): ReturnType<Run> {
+export async function powerLosses(options: RunOptions & { readonly ignored: IgnoredSyncs }): ReturnType<Run> {
+  const { count, say, endsAtMs, ignored } = options;
   const supplies = new Map<string, PowerSupply>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -39,7 +33,7 @@ export async function powerLosses({
     return supply.environment(shim, ignored);
   };
   const isControl = ignored !== "none";
-  const lab = await Lab.start({ seed, program, environment, flags: shortLog });
+  const lab = await Lab.start({ ...options, environment, flags: shortLog });
   const tally = new Tally();
   const losses = new PowerLosses(lab, tally, supplies);
   try {
@@ -126,10 +120,8 @@ class PowerLosses {
 
   /** They go on, and then drop the log that the one who is down would go on from. */
   async #leaveBehind(others: readonly LabMember[]): Promise<void> {
-    const { ledger } = this.#lab;
     await this.#lab.ready(others);
-    const enough = ledger.acknowledged + writesMissed;
-    await waitFor(() => ledger.acknowledged >= enough, { what: "writes without it", withinMs: 30_000 });
+    await this.#lab.acknowledges(writesMissed);
     for (const other of others) await this.#lab.compact(other);
   }
 }

@@ -12,6 +12,10 @@ export interface RunOptions {
   readonly say: (line: string) => void;
   /** The main file that members run; null for the one in `src/`. */
   readonly program: string | null;
+  /** A planted bug with which members run; null for none. */
+  readonly mutant: string | null;
+  /** Part of the names of the harms that are done, where there are several and they have names. */
+  readonly only: string;
   /** By the monotonic clock: no new round begins after it. */
   readonly endsAtMs: number;
 }
@@ -25,8 +29,9 @@ export const roundsPerLook = 5;
 const killedAgainShare = 0.4;
 
 /** SIGKILL at random moments: one member, often the leader, two, or all at once; and again while they start. */
-export async function kills({ count, seed, say, program, endsAtMs }: RunOptions): ReturnType<Run> {
-  const lab = await Lab.start({ seed, program });
+export async function kills(options: RunOptions): ReturnType<Run> {
+  const { count, say, endsAtMs } = options;
+  const lab = await Lab.start(options);
   const tally = new Tally();
   try {
     for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
@@ -62,7 +67,8 @@ export async function kills({ count, seed, say, program, endsAtMs }: RunOptions)
 }
 
 /** The leader's disk becomes slow, or hangs: somebody else has to lead, and nothing may be lost. */
-export async function slowDisks({ count, seed, say, program, endsAtMs }: RunOptions): ReturnType<Run> {
+export async function slowDisks(options: RunOptions): ReturnType<Run> {
+  const { count, say, endsAtMs } = options;
   const disks = new Map<string, SlowDisk>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -71,7 +77,7 @@ export async function slowDisks({ count, seed, say, program, endsAtMs }: RunOpti
     disks.set(dataFolder, disk);
     return disk.environment(shim);
   };
-  const lab = await Lab.start({ seed, program, environment });
+  const lab = await Lab.start({ ...options, environment });
   const tally = new Tally();
   try {
     for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {

@@ -1,12 +1,12 @@
 /**
  * Runs in a process of its own, with one mutant planted: goes through seeds until one of them shows the bug, and prints what it found
- * as one line of JSON. Arguments: the mutant's name (for the loader), the first seed, how many at most, events in each.
+ * as one line of JSON. Arguments: the first seed, how many at most, events in each.
  */
 
 import { optionsFor } from "../options.ts";
 import { Simulation } from "../simulation.ts";
 
-const [base = 0, count = 0, eventsMax = 0] = process.argv.slice(3).map(Number);
+const [base = 0, count = 0, eventsMax = 0] = process.argv.slice(2).map(Number);
 
 Error.stackTraceLimit = 0;
 let events = 0;

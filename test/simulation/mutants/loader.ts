@@ -1,13 +1,13 @@
 /**
- * To be loaded first (`node --import`): from then on the file of the mutant that the command line names is loaded with the bug in it.
- * The file on disk stays as it is.
+ * To be loaded first (`node --import`): from then on the file of the mutant that PLANTED_MUTANT names is loaded with the bug in it. The file
+ * on disk stays as it is.
  */
 
 import { registerHooks } from "node:module";
 import { plant } from "./plant.ts";
 import { mutants } from "./table.ts";
 
-const name = process.argv[2];
+const name = process.env["PLANTED_MUTANT"];
 const mutant = mutants.find((each) => each.name === name);
 if (mutant === undefined) throw new Error(`there is no mutant "${name}"`);
 const url = new URL(`../../../src/${mutant.file}`, import.meta.url).href;
