@@ -7,10 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { any, fetchFrom } from "./clients.ts";
 import type { LabMember } from "./lab-member.ts";
 
-const ttlMs = 5_000;
-const renewEveryMs = 500;
+const ttlMs = 2_000;
+const renewEveryMs = 300;
 const lookEveryMs = 100;
-const answerMs = 1_000;
+const answerMs = 500;
 
 interface Lease {
   readonly path: string;
