@@ -43,12 +43,11 @@ export class Links {
 
   /** Every link carries again, without delay. What was held arrives now; or its connection breaks, as after a timeout of TCP. */
   heal(held: "arrives" | "is lost"): void {
+    const broken = held === "is lost" ? [...this.#connections].filter(({ isHeld }) => isHeld) : [];
     this.#cut.clear();
     this.#delayMs = () => 0;
-    for (const connection of this.#connections) {
-      if (held === "is lost" && connection.isHeld) connection.break();
-      else connection.goOn();
-    }
+    for (const connection of broken) connection.break();
+    for (const connection of this.#connections) connection.goOn();
   }
 
   async close(): Promise<void> {
