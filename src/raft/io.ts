@@ -40,6 +40,11 @@ export type Input =
       readonly payload: Uint8Array;
       /** Refuse unless this is still the term: a fence for forwarded proposals. Null for no fence. */
       readonly ifTerm: Term | null;
+      /**
+       * The leader's own, as its clock entries are: taken whatever waits to be committed, since what time demands must not wait behind what
+       * clients ask for. Whoever proposes it bounds how many there are. Absent for no.
+       */
+      readonly isOwn?: boolean;
     }
   /** Asks for a linearizable read. Answered by `readReady` or `readFailed` with the same `ctx`. */
   | { readonly kind: "read"; readonly nowMs: number; readonly ctx: number; readonly id: string }

@@ -5,7 +5,7 @@
 import { ClusterClock, electionGraceMs, isClockEntryDue } from "./cluster-clock.ts";
 import { entryBytes } from "./entry.ts";
 import { Heartbeats } from "./heartbeats.ts";
-import type { MembershipChange, PeerStatus, RejectReason } from "./io.ts";
+import type { Input, MembershipChange, PeerStatus, RejectReason } from "./io.ts";
 import { isJoint, leftJoint, memberOf } from "./membership.ts";
 import { planChange } from "./membership-change.ts";
 import type { AppendReply, HeartbeatReply, Message } from "./messages.ts";
@@ -15,7 +15,7 @@ import { hasQuorum } from "./quorum.ts";
 import { Replication } from "./replication.ts";
 import type { Transitions } from "./role.ts";
 import { bestSuccessor, mayTakeOver, Transfer } from "./transfer.ts";
-import type { Entry, EntryId, Index, NodeId, Term } from "./types.ts";
+import type { Entry, EntryId, Index, NodeId } from "./types.ts";
 
 /** An entry before it has a place in the log: entries of each kind, without what the leader fills in. */
 type Content = Entry extends infer E
@@ -23,6 +23,8 @@ type Content = Entry extends infer E
     ? Omit<E, "term" | "index" | "clusterTime">
     : never
   : never;
+
+type Proposal = Pick<Extract<Input, { kind: "propose" }>, "payload" | "ifTerm" | "isOwn">;
 
 export class Leader {
   readonly role = "leader";
@@ -199,13 +201,17 @@ export class Leader {
   // ------------------------------------------------------------------ appending and committing
 
   /** Returns the new entry's id, or why there is none. */
-  propose(options: { readonly payload: Uint8Array; readonly ifTerm: Term | null }): EntryId | RejectReason {
-    if (options.ifTerm !== null && options.ifTerm !== this.#node.term) return "termChanged";
+  propose({ payload, ifTerm, isOwn = false }: Proposal): EntryId | RejectReason {
+    if (ifTerm !== null && ifTerm !== this.#node.term) return "termChanged";
     if (this.#isOnItsWayOut) return "transferring";
-    // A single proposal passes whatever its size, or it could never be made.
-    const bytes = this.#uncommittedBytes + options.payload.length;
-    if (this.#uncommittedBytes > 0 && bytes > this.#node.config.uncommittedBytesMax) return "overloaded";
-    return this.#append({ kind: "command", payload: options.payload });
+    if (!isOwn && !this.#hasRoomFor(payload)) return "overloaded";
+    return this.#append({ kind: "command", payload });
+  }
+
+  /** A single proposal passes whatever its size, or it could never be made. */
+  #hasRoomFor(payload: Uint8Array): boolean {
+    const bytes = this.#uncommittedBytes + payload.length;
+    return this.#uncommittedBytes === 0 || bytes <= this.#node.config.uncommittedBytesMax;
   }
 
   changeMembership(change: MembershipChange): EntryId | RejectReason {

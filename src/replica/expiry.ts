@@ -1,6 +1,9 @@
 /**
  * Leader only: proposes an `expire` entry when the cluster clock has passed the next deadline. What is due is decided by the state machine
  * when the entry is applied, so a proposal that comes too early, twice, or from a deposed leader removes nothing that it should not.
+ *
+ * It waits neither in the queue of clients' writes nor for room among what is uncommitted: the clock goes on in an overloaded cluster,
+ * and what it has passed must go. At most one is waited for at a time, so there are no more of them than of the clock's own entries.
  */
 
 import type { Command } from "../registry/commands.ts";
@@ -11,8 +14,14 @@ export interface ExpiryOptions {
   readonly isLeader: () => boolean;
   /** What a stamp would be now, by this leader's clock. */
   readonly clusterTime: () => number;
-  readonly submit: (command: Command, end: () => void) => void;
+  /** Ends when the entry is applied, refused, or not decided in `expireWaitMs`. */
+  readonly propose: (command: Command, end: (isApplied: boolean) => void) => void;
+  /** Asks for another turn. */
+  readonly wake: () => void;
 }
+
+/** An `expire` whose entry is not decided in this time is proposed anew: at most so often while nothing can be committed. */
+export const expireWaitMs = 2_000;
 
 export class Expiry {
   readonly #options: ExpiryOptions;
@@ -22,13 +31,16 @@ export class Expiry {
     this.#options = options;
   }
 
+  /** Once a turn. One that is refused is tried again in the next, and must not be what causes it. */
   tick(): void {
     if (this.#isUnderWay || !this.#options.isLeader()) return;
     const deadline = this.#options.nextDeadline();
     if (deadline === null || deadline > this.#options.clusterTime()) return;
     this.#isUnderWay = true;
-    this.#options.submit({ kind: "expire" }, () => {
+    this.#options.propose({ kind: "expire" }, (isApplied) => {
       this.#isUnderWay = false;
+      // One entry removes a bounded number, and more may be due.
+      if (isApplied) this.#options.wake();
     });
   }
 }

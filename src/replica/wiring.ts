@@ -7,12 +7,12 @@ import { RollcallError } from "../lib/errors.ts";
 import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
 import type { BootState, Entry, EntryId, Index, Membership } from "../raft/types.ts";
-import type { Command, RegistryEvent } from "../registry/commands.ts";
+import { commandVersion, type Command, type Envelope, type RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
 import { Admin } from "./admin.ts";
 import { AppliedWaiters } from "./applied-waiters.ts";
 import { Applier } from "./applier.ts";
-import { Expiry } from "./expiry.ts";
+import { Expiry, expireWaitMs } from "./expiry.ts";
 import { Health } from "./health.ts";
 import { ImageWriter } from "./image-writer.ts";
 import type { LogBase, Recovered, StorageFailure } from "./ports.ts";
@@ -26,9 +26,6 @@ import { Snapshots } from "./snapshots.ts";
 import { StorageLane } from "./storage-lane.ts";
 import { WriteQueue, type QueuedWrite, type WriteEnd } from "./write-queue.ts";
 import { WriteRouter } from "./write-router.ts";
-
-/** An `expire` that found no way in this time is proposed anew. */
-const expireWaitMs = 2000;
 
 const brokenDisk = "this member's disk failed";
 
@@ -115,13 +112,7 @@ export class Wiring {
 
   enqueueWrite(command: Command, write: QueuedWrite, end: (end: WriteEnd) => void): void {
     const { idempotencyKey, by, deadlineMs, awaitApplied } = write;
-    const envelope = {
-      command,
-      member: this.options.id,
-      at: this.options.ports.clock.wallMs(),
-      idempotencyKey,
-      by,
-    };
+    const envelope = this.#envelopeOf(command, idempotencyKey, by);
     if (this.#diskFailure !== null) return end({ kind: "error", error: this.refusal("not_applied") });
     const startedMs = this.nowMs();
     const isTaken = this.queue.add({
@@ -132,8 +123,12 @@ export class Wiring {
       mayBeApplied: false,
       end,
     });
-    // Nothing is to be done for a refused one; and what asks again in every turn, as expiry does, must not be what causes the next turn.
     if (isTaken) this.driver.wake();
+  }
+
+  #envelopeOf(command: Command, idempotencyKey: string | null, by: string | null): Envelope {
+    const { id, ports } = this.options;
+    return { command, member: id, at: ports.clock.wallMs(), idempotencyKey, by };
   }
 
   /** Dials whoever belongs to the cluster now, by the membership that stands there in the log. */
@@ -202,6 +197,8 @@ export class Wiring {
     return {
       beforeTurn: () => {
         this.router.route();
+        // After the renewals that waited here: one that is ahead in the log wins.
+        this.expiry.tick();
         this.reads.askGathered();
       },
       afterTurn: () => this.#sweep(),
@@ -274,10 +271,23 @@ export class Wiring {
   #makeExpiry(): Expiry {
     return new Expiry({
       nextDeadline: () => this.applier.registry.nextDeadline(),
-      isLeader: () => this.isLeader,
+      isLeader: () => this.isLeader && this.#diskFailure === null,
       clusterTime: () => this.core.clusterTime(this.nowMs()),
-      submit: (command, end) => this.#enqueueInternal(command, this.nowMs() + expireWaitMs, end),
+      propose: (command, end) => this.#proposeOwn(command, end),
+      wake: () => this.driver.wake(),
     });
+  }
+
+  /** Only from within a turn. */
+  #proposeOwn(command: Command, end: (isApplied: boolean) => void): void {
+    const batch = { version: commandVersion, envelopes: [this.#envelopeOf(command, null, null)] };
+    const ctx = this.proposals.open({
+      batch,
+      deadlineMs: this.nowMs() + expireWaitMs,
+      end: ({ kind }) => end(kind === "committed"),
+    });
+    const payload = this.options.ports.codec.encode(batch);
+    this.driver.step({ kind: "propose", ctx, payload, ifTerm: null, isOwn: true });
   }
 
   #makeImageWriter(): ImageWriter {
@@ -437,7 +447,6 @@ export class Wiring {
     this.appliedIndex.expire(nowMs);
     this.revision.expire(nowMs);
     this.reads.tick(nowMs);
-    this.expiry.tick();
     this.image.tick(nowMs);
     this.snapshots.tick(nowMs);
     this.health.tick(nowMs);

@@ -170,7 +170,7 @@ export class WriteQueue {
 
 function isUrgent(write: PendingWrite): boolean {
   const { kind } = write.envelope.command;
-  return kind === "renew" || kind === "renewOne" || kind === "deregister" || kind === "expire";
+  return kind === "renew" || kind === "renewOne" || kind === "deregister";
 }
 
 function waitedInVain(write: PendingWrite, nowMs: number, leaderKnown: boolean): RollcallError {

@@ -63,10 +63,8 @@ export class WriteRouter {
     if (leader === null || nowMs < this.#pausedUntilMs) return;
     while (queue.length > 0) {
       if (leader !== self && this.#forwardsInflight >= this.#options.forwardsInflightMax) return;
-      const taken = queue.takeBatch(nowMs);
-      if (taken.length === 0) return;
-      const writes = leader === self ? taken : withoutExpiries(taken);
-      if (writes.length === 0) continue;
+      const writes = queue.takeBatch(nowMs);
+      if (writes.length === 0) return;
       for (const write of writes) this.#inflight.add(write);
       if (leader === self) this.#propose(writes);
       else this.#forward(writes, leader, term);
@@ -198,18 +196,6 @@ export class WriteRouter {
   #end(write: PendingWrite, end: WriteEnd): void {
     if (this.#inflight.delete(write)) write.end(end);
   }
-}
-
-/** Whoever leads expires by itself: what an own leadership has left here would only hold up clients' writes behind it. */
-function withoutExpiries(writes: readonly PendingWrite[]): readonly PendingWrite[] {
-  return writes.filter((write) => {
-    if (write.envelope.command.kind !== "expire") return true;
-    endUnapplied(
-      write,
-      new RollcallError("unavailable", "another member leads, and expires by itself", { retryAfterMs: 100 }),
-    );
-    return false;
-  });
 }
 
 /** Whether doing it twice is the same as doing it once. */

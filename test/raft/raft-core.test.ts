@@ -151,6 +151,16 @@ test("proposals beyond the limit of uncommitted bytes are refused until others c
   }
 });
 
+test("what a leader proposes of its own is taken whatever waits to be committed, and counts all the same", () => {
+  const network = newCluster({ uncommittedBytesMax: 1000 }, "n1");
+  const own = { kind: "propose", nowMs: network.nowMs, ctx: 1, payload: text("due"), ifTerm: null } as const;
+  expect(propose(network, "x".repeat(1000))).toMatchObject({ kind: "proposalAppended" });
+  expect(answersOf(network, "n1", own)).toMatchObject([{ reason: "overloaded" }]);
+  expect(answersOf(network, "n1", { ...own, isOwn: true })).toMatchObject([{ kind: "proposalAppended" }]);
+  network.settle();
+  expect(propose(network, "x".repeat(1000))).toMatchObject({ kind: "proposalAppended" });
+});
+
 test("what is proposed in one turn is one write and one message to each follower", () => {
   const { take, core } = newCore({
     entries: [

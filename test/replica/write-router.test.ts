@@ -54,31 +54,6 @@ function routerOf(forwardsInflightMax: number) {
   return { submit, follow, forwarded, proposed };
 }
 
-test("what an own leadership left to expire is not forwarded, and takes no client's place", () => {
-  const { submit, follow, forwarded } = routerOf(1);
-  const expiry = submit({ kind: "expire" });
-  const write = submit(register("a"));
-  follow("n2");
-  expect(forwarded).toEqual([["register"]]);
-  expect(expiry).toMatchObject([{ kind: "error", error: { code: "unavailable", outcome: "not_applied" } }]);
-  expect(write).toEqual([]);
-});
-
-test("nothing is forwarded where an expiry is all that waits", () => {
-  const { submit, follow, forwarded } = routerOf(1);
-  const expiry = submit({ kind: "expire" });
-  follow("n2");
-  expect(forwarded).toEqual([]);
-  expect(expiry).toHaveLength(1);
-});
-
-test("a leader proposes its own expiries", () => {
-  const { submit, follow, proposed } = routerOf(1);
-  submit({ kind: "expire" });
-  follow("n1");
-  expect(proposed).toEqual([["expire"]]);
-});
-
 test("beyond forwardsInflightMax unanswered batches, writes wait", () => {
   const { submit, follow, forwarded } = routerOf(1);
   for (let n = 0; n < 6; n += 1) submit(register(`a${n}`));
