@@ -120,7 +120,7 @@ export const options = {
     fallback: 100,
     min: 1,
     max: 600_000,
-    help: "A leader whose disk writes take this long hands over to a member whose disk is at least four times faster, at most once a minute.",
+    help: "A leader whose disk writes take this long hands over to a member whose disk is at least four times faster, at most once a minute; sooner when that member did not take over.",
   }),
   diskSoftBytes: bytes({
     fallback: 128 * 1024 * 1024,

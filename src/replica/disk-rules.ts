@@ -4,17 +4,16 @@
  */
 
 import type { NodeId } from "../raft/types.ts";
+import type { Rest } from "./hand-over-attempts.ts";
 import { bestOf, betterLeader, type Candidate } from "./hand-over.ts";
 
-export interface DiskFacts {
+export interface DiskFacts extends Rest {
   /** How long the disk is usually seen at work on a write to this member's log; null while it is not known. */
   readonly writeMs: number | null;
   /** How long the oldest unfinished write has been waiting for the disk; 0 for none. */
   readonly pendingMs: number;
   /** The voters that could lead, and how long their writes take. */
   readonly others: readonly Candidate[];
-  /** Since this member last handed over, whatever for. */
-  readonly sinceMs: number;
 }
 
 export interface DiskLimits {
@@ -24,22 +23,20 @@ export interface DiskLimits {
   readonly diskStallMs: number;
 }
 
-export type DiskVerdict = { readonly kind: "keep" } | { readonly kind: "handOver"; readonly to: NodeId };
-
-/** Of a hanging disk it is not waited that long: each attempt may fail for reasons of its own. */
+/** Of a hanging disk it is not waited longer than this: each attempt may fail for reasons of its own. */
 const stallPauseMs = 2_000;
 
-export function judgeDisk(facts: DiskFacts, limits: DiskLimits): DiskVerdict {
-  const { pendingMs, sinceMs, others } = facts;
+/** Who is to lead instead; null for nobody. */
+export function judgeDisk(facts: DiskFacts, limits: DiskLimits): NodeId | null {
+  const { pendingMs, sinceMs, pauseMs, others } = facts;
   if (isStalled(pendingMs, limits)) {
     const fastest = bestOf(others);
-    const to = (fastest ?? others.find(({ ms }) => ms === null))?.id;
-    const canHelp = to !== undefined && !isStalled(fastest?.ms ?? 0, limits);
-    return canHelp && sinceMs >= stallPauseMs ? { kind: "handOver", to } : { kind: "keep" };
+    const to = (fastest ?? others.find(({ ms }) => ms === null))?.id ?? null;
+    const canHelp = !isStalled(fastest?.ms ?? 0, limits);
+    return canHelp && sinceMs >= Math.min(stallPauseMs, pauseMs) ? to : null;
   }
   const ms = Math.max(facts.writeMs ?? 0, pendingMs);
-  const to = betterLeader({ ms, badMs: limits.diskSlowMs, sinceMs }, others);
-  return to === null ? { kind: "keep" } : { kind: "handOver", to };
+  return betterLeader({ ms, badMs: limits.diskSlowMs, sinceMs, pauseMs }, others);
 }
 
 /** A member whose disk hangs must not lead, nor try to. */

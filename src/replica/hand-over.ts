@@ -4,6 +4,7 @@
  */
 
 import type { NodeId } from "../raft/types.ts";
+import type { Rest } from "./hand-over-attempts.ts";
 
 /** A member that could lead, and its figure; null while it is not known. */
 export interface Candidate {
@@ -14,16 +15,13 @@ export interface Candidate {
 /** Leadership is handed over only to a member that is at least so many times better: the change itself costs something. */
 const betterTimes = 4;
 
-/** Between two such changes: so that members that are bad in turns do not hand leadership back and forth. */
-export const handOverPauseMs = 60_000;
-
-/** Who is to lead instead, by one figure; null for nobody. `sinceMs`: since the last time that this member handed over. */
+/** Who is to lead instead, by one figure; null for nobody. */
 export function betterLeader(
-  own: { readonly ms: number; readonly badMs: number; readonly sinceMs: number },
+  own: { readonly ms: number; readonly badMs: number } & Rest,
   candidates: readonly Candidate[],
 ): NodeId | null {
   const best = bestOf(candidates);
-  if (best === null || own.ms < own.badMs || own.sinceMs < handOverPauseMs) return null;
+  if (best === null || own.ms < own.badMs || own.sinceMs < own.pauseMs) return null;
   return best.ms * betterTimes <= own.ms ? best.id : null;
 }
 

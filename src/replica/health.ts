@@ -118,6 +118,11 @@ export class Health {
       this.#seenTimes.add(Math.max(0, this.#options.unreadSinceMs() - startedAtMs));
   }
 
+  /** The core has given up the transfer of leadership to this member, whoever asked for it. */
+  transferAborted(to: NodeId): void {
+    this.#succession.aborted(to, this.#options.nowMs());
+  }
+
   #noteLateness(nowMs: number): void {
     const lateMs = this.#pace.turn(nowMs, this.#options.hasBacklog());
     if (lateMs >= this.#options.settings.diskSlowMs / roundsPerWrite) this.#lateAtMs = nowMs;

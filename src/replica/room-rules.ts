@@ -5,7 +5,7 @@
 
 import type { NodeId } from "../raft/types.ts";
 import { majorityOf } from "./fault-tolerance.ts";
-import { handOverPauseMs } from "./hand-over.ts";
+import type { Rest } from "./hand-over-attempts.ts";
 
 export interface RoomLimits {
   /** With less free room than this nothing may grow. */
@@ -56,12 +56,12 @@ export function whoHasNoRoom(facts: {
  * Who should lead instead of a leader without room: everything goes through its disk first, while a follower without room is left behind as
  * any member that is down. Null when nobody is known to have room, or the last such change was too short ago.
  */
-export function successorWithRoom(facts: {
-  /** Since this member last handed over, whatever for. */
-  readonly sinceMs: number;
-  /** The voters that could lead. */
-  readonly others: readonly { readonly id: NodeId; readonly roomIsShort: boolean }[];
-}): NodeId | null {
-  if (facts.sinceMs < handOverPauseMs) return null;
+export function successorWithRoom(
+  facts: Rest & {
+    /** The voters that could lead. */
+    readonly others: readonly { readonly id: NodeId; readonly roomIsShort: boolean }[];
+  },
+): NodeId | null {
+  if (facts.sinceMs < facts.pauseMs) return null;
   return facts.others.find(({ roomIsShort }) => !roomIsShort)?.id ?? null;
 }

@@ -5,6 +5,7 @@
 
 import type { NodeId } from "../raft/types.ts";
 import { judgeDisk } from "./disk-rules.ts";
+import { HandOverAttempts } from "./hand-over-attempts.ts";
 import { betterLeader } from "./hand-over.ts";
 import type { ReplicaObserver } from "./observer.ts";
 import type { MemberReport } from "./ports.ts";
@@ -21,16 +22,18 @@ export class Succession {
   readonly #settings: ReplicaSettings;
   readonly #observer: ReplicaObserver;
   readonly #transfer: (to: NodeId) => void;
-  #handedOverAtMs = -Infinity;
+  readonly #attempts: HandOverAttempts;
 
   constructor(options: {
     readonly settings: ReplicaSettings;
     readonly observer: ReplicaObserver;
     readonly transfer: (to: NodeId) => void;
   }) {
+    const { electionTicks, tickMs } = options.settings.raft;
     this.#settings = options.settings;
     this.#observer = options.observer;
     this.#transfer = options.transfer;
+    this.#attempts = new HandOverAttempts(electionTicks * tickMs);
   }
 
   judgeDisk(
@@ -38,17 +41,21 @@ export class Succession {
     own: { readonly writeMs: number | null; readonly pendingMs: number },
     successors: readonly Successor[],
   ): void {
-    const others = successors.map(({ id, report }) => ({ id, ms: report.writeMs }));
-    const verdict = judgeDisk({ ...own, others, sinceMs: this.#sinceMs(nowMs) }, this.#settings);
-    if (verdict.kind === "keep") return;
-    this.#observer.diskHandOver(verdict.to, Math.max(own.writeMs ?? 0, own.pendingMs));
-    this.#handOver(verdict.to, nowMs);
+    const candidates = successors.map(({ id, report }) => ({ id, ms: report.writeMs }));
+    const rest = this.#attempts.rest(nowMs);
+    const to = this.#attempts.firstOf(candidates, nowMs, (others) =>
+      judgeDisk({ ...own, ...rest, others }, this.#settings),
+    );
+    if (to === null) return;
+    this.#observer.diskHandOver(to, Math.max(own.writeMs ?? 0, own.pendingMs));
+    this.#handOver(to, nowMs);
   }
 
   /** For a leader whose room is short. */
   judgeRoom(nowMs: number, successors: readonly Successor[]): void {
-    const others = successors.map(({ id, report }) => ({ id, roomIsShort: report.roomIsShort }));
-    const to = successorWithRoom({ sinceMs: this.#sinceMs(nowMs), others });
+    const candidates = successors.map(({ id, report }) => ({ id, roomIsShort: report.roomIsShort }));
+    const rest = this.#attempts.rest(nowMs);
+    const to = this.#attempts.firstOf(candidates, nowMs, (others) => successorWithRoom({ ...rest, others }));
     if (to === null) return;
     this.#observer.roomHandOver(to);
     this.#handOver(to, nowMs);
@@ -56,20 +63,21 @@ export class Succession {
 
   judgePace(nowMs: number, lateMs: number | null, successors: readonly Successor[]): void {
     if (lateMs === null) return;
-    const others = successors.map(({ id, report }) => ({ id, ms: report.lateMs }));
-    const own = { ms: lateMs, badMs: this.#settings.leaderLateMs, sinceMs: this.#sinceMs(nowMs) };
-    const to = betterLeader(own, others);
+    const candidates = successors.map(({ id, report }) => ({ id, ms: report.lateMs }));
+    const own = { ms: lateMs, badMs: this.#settings.leaderLateMs, ...this.#attempts.rest(nowMs) };
+    const to = this.#attempts.firstOf(candidates, nowMs, (others) => betterLeader(own, others));
     if (to === null) return;
     this.#observer.paceHandOver(to, lateMs);
     this.#handOver(to, nowMs);
   }
 
-  #sinceMs(nowMs: number): number {
-    return nowMs - this.#handedOverAtMs;
+  /** The core has given a transfer up. */
+  aborted(to: NodeId, nowMs: number): void {
+    this.#attempts.aborted(to, nowMs);
   }
 
   #handOver(to: NodeId, nowMs: number): void {
-    this.#handedOverAtMs = nowMs;
+    this.#attempts.begun(to, nowMs);
     this.#transfer(to);
   }
 }

@@ -434,6 +434,7 @@ export class Wiring {
   #raftEvent(event: RaftEvent): void {
     this.options.observer.raft(event);
     if (event.kind === "membershipChanged") this.followMembership(event.membership, event.at);
+    if (event.kind === "transferAborted") this.health.transferAborted(event.to);
     if (event.kind === "leaderChanged" && event.leader !== null) this.driver.wake();
   }
 

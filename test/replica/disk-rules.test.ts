@@ -20,14 +20,19 @@ const cases: readonly (readonly [what: string, facts: Partial<DiskFacts>, handOv
   ["a write under way that takes long counts", { writeMs: 1, pendingMs: 150 }, "n3"],
   ["a hanging disk makes way", { pendingMs: 4_000, writeMs: 1 }, "n3"],
   ["also within a minute", { pendingMs: 4_000, sinceMs: 3_000 }, "n3"],
+  [
+    "also at once after a pause that is shorter than that",
+    { pendingMs: 4_000, sinceMs: 1_000, pauseMs: 1_000 },
+    "n3",
+  ],
   ["but not at once again", { pendingMs: 4_000, sinceMs: 1_000 }, null],
   ["also for one whose disk is not known", { pendingMs: 4_000, others: [{ id: "n2", ms: null }] }, "n2"],
   ["not for one that hangs too", { pendingMs: 9_000, others: [{ id: "n2", ms: 5_000 }] }, null],
 ];
 
 test.each(cases)("%s", (_what, facts, to) => {
-  const all = { writeMs: null, pendingMs: 0, others, sinceMs: Infinity, ...facts };
-  expect(judgeDisk(all, limits)).toEqual(to === null ? { kind: "keep" } : { kind: "handOver", to });
+  const all = { writeMs: null, pendingMs: 0, others, sinceMs: Infinity, pauseMs: 60_000, ...facts };
+  expect(judgeDisk(all, limits)).toBe(to);
 });
 
 test("how long a write usually takes is the middle of the last nine, once there are nine", () => {

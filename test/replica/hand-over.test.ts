@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { betterLeader, type Candidate, handOverPauseMs } from "../../src/replica/hand-over.ts";
+import { betterLeader, type Candidate } from "../../src/replica/hand-over.ts";
 
-const bad = { ms: 400, badMs: 400, sinceMs: Infinity };
+const bad = { ms: 400, badMs: 400, sinceMs: Infinity, pauseMs: 1_000 };
 const good: Candidate = { id: "n2", ms: 100 };
 
 const cases: readonly (readonly [
@@ -17,8 +17,8 @@ const cases: readonly (readonly [
   ["nobody of whom enough is known", {}, [{ id: "n2", ms: null }], null],
   ["the best is chosen", {}, [good, { id: "n3", ms: 99 }, { id: "n4", ms: null }], "n3"],
   ["of equals the first", {}, [good, { id: "n3", ms: 100 }], "n2"],
-  ["not again before the pause is over", { sinceMs: handOverPauseMs - 1 }, [good], null],
-  ["again after it", { sinceMs: handOverPauseMs }, [good], "n2"],
+  ["not again before the pause is over", { sinceMs: 999 }, [good], null],
+  ["again after it", { sinceMs: 1_000 }, [good], "n2"],
 ];
 
 test.each(cases)("%s", (_what, own, candidates, to) => {
