@@ -32,7 +32,7 @@ export interface CoreView {
   readonly role: Follower | PreCandidate | Candidate | Leader;
 }
 
-/** Invariants 1, 4, 9, 10 and 11: a few comparisons. */
+/** Invariants 1, 4, 9, 10, 11 and of 2 what the last entry shows: a few comparisons. */
 export function checkMarks({ node, role }: CoreView): void {
   const { base, appliedIndex, commitIndex, lastIndex, durableIndex, last } = node.log;
   assert(base.last.index <= appliedIndex, "(1) base ≤ applied");
