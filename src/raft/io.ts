@@ -154,7 +154,8 @@ export type Effect =
 export type RaftEvent =
   | { readonly kind: "roleChanged"; readonly role: Role; readonly term: Term; readonly reason: string }
   | { readonly kind: "leaderChanged"; readonly leader: NodeId | null; readonly term: Term }
-  | { readonly kind: "votedFor"; readonly candidate: NodeId; readonly term: Term }
+  /** `last`: where this member's own log ended when it gave its vote. */
+  | { readonly kind: "votedFor"; readonly candidate: NodeId; readonly term: Term; readonly last: EntryId }
   | { readonly kind: "membershipChanged"; readonly membership: Membership; readonly at: EntryId }
   | { readonly kind: "truncated"; readonly after: Index; readonly dropped: number }
   | { readonly kind: "transferStarted"; readonly to: NodeId }

@@ -47,7 +47,7 @@ export function answerVote(node: RaftNode, message: Vote): boolean {
 function grantVote(node: RaftNode, message: Vote): void {
   if (node.vote === null) {
     node.setHardState({ term: node.term, vote: message.from });
-    node.event({ kind: "votedFor", candidate: message.from, term: node.term });
+    node.event({ kind: "votedFor", candidate: message.from, term: node.term, last: node.log.last });
   }
   node.timer.calmDown();
   node.restartTimer();

@@ -259,6 +259,7 @@ function awaitAnswers(world: LivenessWorld): void {
 }
 
 function checkWatchers(world: LivenessWorld, core: readonly SimMember[]): void {
+  awaitLeader(world, core);
   const leader = leaderOf(core);
   if (leader === null) return;
   const reached = (): boolean =>
@@ -288,6 +289,7 @@ function awaitExpiries(world: LivenessWorld, core: readonly SimMember[]): void {
 
 /** Members that lost a part of their memory come back, and the cluster gives it back to them. */
 function awaitRecovery(world: LivenessWorld, core: readonly SimMember[]): void {
+  awaitLeader(world, core);
   const membership = leaderOf(core)?.core?.view.node.log.membership;
   const isMember = (member: SimMember): boolean =>
     membership?.members.some(
@@ -304,6 +306,7 @@ function awaitRecovery(world: LivenessWorld, core: readonly SimMember[]): void {
 function checkHistories(world: LivenessWorld): void {
   for (const [key, operations] of world.history.histories()) {
     const verdict = checkHistory(operations);
+    if (verdict.kind === "undecided") world.note("undecided history");
     if (verdict.kind !== "notLinearizable") continue;
     const { operation } = verdict;
     world.violate(

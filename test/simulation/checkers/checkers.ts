@@ -2,14 +2,14 @@
 
 import type { RaftEvent } from "../../../src/raft/io.ts";
 import type { Message } from "../../../src/raft/messages.ts";
-import type { Entry, EntryId, HardState, Index, NodeId } from "../../../src/raft/types.ts";
+import type { Entry, EntryId, HardState, Index, Member, NodeId, Term } from "../../../src/raft/types.ts";
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
 import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
 import { AgreedState } from "./agreed-state.ts";
 import { CommittedLog } from "./committed-log.ts";
 import { DamageMarks } from "./damage.ts";
-import { DurableLog, type Holdings } from "./durable-log.ts";
+import { DurableLog } from "./durable-log.ts";
 import { Elections } from "./elections.ts";
 import { checkAcknowledgement } from "./acknowledgement.ts";
 import { Leases, type LeaseClocks } from "./leases.ts";
@@ -22,8 +22,17 @@ import { ReadFloors } from "./reads.ts";
 import { checkStorageGate } from "./storage-gate.ts";
 import { checkVoters } from "./voters.ts";
 
-/** A wrong belief stays, so it need not be looked for after every change. */
+/** It costs a look at every peer. What a wrong belief leads to, an entry that is committed too early, is looked for after every change. */
 const matchesEvery = 7;
+
+/** A member and its disk: who comes back with another disk is somebody else. */
+type MemberName = Pick<Member, "id" | "incarnation">;
+
+/** What was durable at some time: a log, and where a received image ended. */
+interface Holdings {
+  readonly log: DurableLog;
+  readonly imageIndex: Index;
+}
 
 export class Checkers {
   readonly committed: CommittedLog;
@@ -42,8 +51,8 @@ export class Checkers {
   readonly #members = new Map<NodeId, SimMember>();
   /** What each member's present disk holds. */
   readonly #logs = new Map<NodeId, DurableLog>();
-  /** What each member once held, before its disk was damaged or replaced. */
-  readonly #lost = new Map<NodeId, Holdings[]>();
+  /** What each member once held, by its id and incarnation, before its disk was damaged or replaced. */
+  readonly #lost = new Map<string, Holdings[]>();
 
   constructor(options: {
     readonly violate: Violate;
@@ -60,7 +69,7 @@ export class Checkers {
     this.leases = new Leases(violate, options.clocks);
     this.committed = new CommittedLog({
       violate,
-      hasHeld: (id, entry) => this.#hasHeld(id, entry),
+      hasHeld: (member, entry) => this.#hasHeld(member, entry),
       onCommitted: (entry, stampedUpTo) => this.#committed(entry, stampedUpTo),
     });
     this.elections = new Elections(violate, this.committed);
@@ -84,9 +93,9 @@ export class Checkers {
 
   /** What the member's disk holds may be gone from now on. It was there, all the same, when it was promised. */
   damaged(member: SimMember): void {
-    const lost = this.#lost.get(member.id) ?? [];
-    lost.push(this.logOf(member).copy(), imageUpTo(member.installedIndex));
-    this.#lost.set(member.id, lost);
+    const lost = this.#lostBy(member);
+    lost.push({ log: this.logOf(member).copy(), imageIndex: member.installedIndex });
+    this.#lost.set(nameOf(member), lost);
   }
 
   /** The log that the member's disk holds now. */
@@ -113,15 +122,15 @@ export class Checkers {
       checkMatches(
         member,
         {
-          hasHeld: (id, entry) => this.#hasHeld(id, entry),
-          termOf: (id) => this.#logs.get(id)?.hardState.term ?? 0,
+          hasHeld: (other, entry) => this.#hasHeld(other, entry),
+          termOf: (other) => this.#termOf(other),
         },
         this.#violate,
       );
   }
 
   raftEvent(member: SimMember, event: RaftEvent): void {
-    if (event.kind === "votedFor") this.elections.votes(member, event.candidate, event.term);
+    if (event.kind === "votedFor") this.elections.votes(member.id, event.last, event.candidate, event.term);
     if (event.kind !== "roleChanged") return;
     if (event.role === "leader") this.elections.becameLeader(member, event.term);
     // A turn may decide to campaign and then meet a leader.
@@ -169,10 +178,28 @@ export class Checkers {
     this.elections.voted(id, incarnation, term, vote);
   }
 
-  #hasHeld(id: NodeId, entry: EntryId): boolean {
-    if (this.#logs.get(id)?.holds(entry) === true) return true;
-    if (imageUpTo(this.#members.get(id)?.installedIndex ?? 0).holds(entry)) return true;
-    return this.#lost.get(id)?.some((lost) => lost.holds(entry)) === true;
+  /** What another incarnation holds under this id is not its own. */
+  #hasHeld(member: MemberName, entry: EntryId): boolean {
+    const present = this.#presentOf(member);
+    if (present !== null && (present.log.holds(entry) || present.imageIndex >= entry.index)) return true;
+    return this.#lostBy(member).some(({ log, imageIndex }) => log.holds(entry) || imageIndex >= entry.index);
+  }
+
+  /** The latest term that was ever durable there. */
+  #termOf(member: MemberName): Term {
+    const present = this.#presentOf(member)?.log.hardState.term ?? 0;
+    return Math.max(present, ...this.#lostBy(member).map(({ log }) => log.hardState.term));
+  }
+
+  /** A received image is durable before its member answers for it, and holds everything up to its last entry, which was committed. */
+  #presentOf({ id, incarnation }: MemberName): Holdings | null {
+    const member = this.#members.get(id);
+    if (member?.incarnation !== incarnation) return null;
+    return { log: this.logOf(member), imageIndex: member.installedIndex };
+  }
+
+  #lostBy(member: MemberName): Holdings[] {
+    return this.#lost.get(nameOf(member)) ?? [];
   }
 
   #committed(entry: Entry, stampedUpTo: number): void {
@@ -194,11 +221,12 @@ export class Checkers {
       checkVoters(entry.membership, (id) => this.#members.get(id), this.#violate);
       this.#memberships.committed(entry.membership);
     }
-    this.leases.checkOverdue(this.state, entry, stampedUpTo);
+    const mayHaveExpired = envelopes.some(({ command }) => command.kind === "expire");
+    const isNewTurn = entry.kind === "election" || mayHaveExpired;
+    this.leases.checkOverdue(this.state, entry.clusterTime, isNewTurn, stampedUpTo);
   }
 }
 
-/** A received image is durable before its member answers for it, and holds everything up to its last entry, which was committed. */
-function imageUpTo(last: Index): Holdings {
-  return { holds: ({ index }) => index <= last };
+function nameOf({ id, incarnation }: MemberName): string {
+  return `${id} ${incarnation}`;
 }

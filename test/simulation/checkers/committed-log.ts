@@ -5,7 +5,7 @@
  * Keeps the one log that the cluster has agreed on, entry by entry, as the first member that commits it shows it.
  */
 
-import type { Entry, EntryId, Index, Membership, NodeId, Term } from "../../../src/raft/types.ts";
+import type { Entry, EntryId, Index, Member, Membership, NodeId, Term } from "../../../src/raft/types.ts";
 import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
 
@@ -13,8 +13,8 @@ const checker = "committed log";
 
 export class CommittedLog {
   readonly #violate: Violate;
-  /** Whether the member of this name has, or ever had before its disk was damaged, this entry in its durable log. */
-  readonly #hasHeld: (id: NodeId, entry: EntryId) => boolean;
+  /** Whether this incarnation has, or ever had before its disk was damaged, this entry in its durable log. */
+  readonly #hasHeld: (member: Member, entry: EntryId) => boolean;
   readonly #onCommitted: (entry: Entry, stampedUpTo: number) => void;
   /** `#entries[i]` has the index i + 1. */
   readonly #entries: Entry[] = [];
@@ -32,7 +32,7 @@ export class CommittedLog {
 
   constructor(options: {
     readonly violate: Violate;
-    readonly hasHeld: (id: NodeId, entry: EntryId) => boolean;
+    readonly hasHeld: (member: Member, entry: EntryId) => boolean;
     /** `stampedUpTo`: the cluster time of the last entry in the log of the member that committed it first, at that moment. */
     readonly onCommitted: (entry: Entry, stampedUpTo: number) => void;
   }) {
@@ -155,17 +155,18 @@ export class CommittedLog {
     if (entry.index === 1 || this.#isHeldByMajority(entry, membership)) return;
     const before = this.#memberships.get(member);
     if (before !== undefined && before !== membership && this.#isHeldByMajority(entry, before)) return;
-    const ids = membership.members.map(({ id }) => id);
-    const held = ids.filter((id) => this.#hasHeld(id, entry));
+    const held = membership.members.filter((member) => this.#hasHeld(member, entry)).map(({ id }) => id);
     this.#violate(
       checker,
       `${member.id} committed ${entry.index}@${entry.term}, which only [${held.join(", ")}] held durably; voters are [${membership.voters.join(", ")}], outgoing [${membership.outgoing.join(", ")}]`,
     );
   }
 
-  #isHeldByMajority(entry: EntryId, { voters, outgoing }: Membership): boolean {
+  #isHeldByMajority(entry: EntryId, { voters, outgoing, members }: Membership): boolean {
+    const holds = (id: NodeId): boolean =>
+      members.some((member) => member.id === id && this.#hasHeld(member, entry));
     return [voters, outgoing].every(
-      (half) => half.length === 0 || half.filter((id) => this.#hasHeld(id, entry)).length * 2 > half.length,
+      (half) => half.length === 0 || half.filter(holds).length * 2 > half.length,
     );
   }
 }

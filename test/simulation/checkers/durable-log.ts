@@ -25,13 +25,7 @@ export interface DurableEntry extends EntryId {
 
 const unknownTerm = 0;
 
-/** Which entries a log holds. */
-export interface Holdings {
-  /** Whether this entry, or a compacted log that reached beyond it, is there. */
-  holds(id: EntryId): boolean;
-}
-
-export class DurableLog implements Holdings {
+export class DurableLog {
   readonly #files: Folder;
   readonly #onEntry: (entry: DurableEntry) => void;
   readonly #onHardState: (hardState: HardState) => void;
@@ -76,8 +70,9 @@ export class DurableLog implements Holdings {
   }
 
   /** What it holds now, for the time after it is lost. */
-  copy(): Holdings {
+  copy(): DurableLog {
     const copy = new DurableLog(this.#files, this.#onEntry, this.#onHardState);
+    copy.#hardState = this.#hardState;
     copy.#base = this.#base;
     copy.#terms = [...this.#terms];
     return copy;

@@ -42,21 +42,14 @@ export class Elections {
       this.#lasts.set(`${from.id} ${message.term}`, message.last);
   }
 
-  /**
-   * A member gives its vote. Judged at once, and not when its reply leaves: that waits for the disk, and meanwhile another leader of this
-   * term may have brought entries that the candidate lacks. So it may have within the same turn: then a leader is known, or was, and the
-   * log ends with an entry of this very term.
-   */
-  votes(voter: SimMember, candidate: NodeId, term: Term): void {
-    const node = voter.core?.view.node;
+  /** A member whose log ends at `own` gives its vote. Judged as of that moment: its reply waits for the disk, and meanwhile its log may change. */
+  votes(voter: NodeId, own: EntryId, candidate: NodeId, term: Term): void {
     const last = this.#lasts.get(`${candidate} ${term}`);
-    if (node === undefined || last === undefined || node.term !== term || node.leader !== null) return;
-    const own = node.log.last;
-    if (own.term === term) return;
-    if (last.term > own.term || (last.term === own.term && last.index >= own.index)) return;
+    if (last !== undefined && (last.term > own.term || (last.term === own.term && last.index >= own.index)))
+      return;
     this.#violate(
       "election restriction",
-      `${voter.id}, whose log ends at ${own.index}@${own.term}, voted in term ${term} for ${candidate}, whose log ends at ${last.index}@${last.term}`,
+      `${voter}, whose log ends at ${own.index}@${own.term}, voted in term ${term} for ${candidate}, whose log ends at ${last === undefined ? "nobody knows what" : `${last.index}@${last.term}`}`,
     );
   }
 
@@ -105,11 +98,13 @@ export class Elections {
   }
 
   #checkMajority(member: SimMember, term: Term): void {
-    const { voters, outgoing } = member.core!.view.node.log.membership;
-    const votes = [...(this.#votes.get(term) ?? [])].filter(([, vote]) => vote === member.id);
-    const electors = new Set(votes.map(([voter]) => voter.split(" ")[0]));
+    const { voters, outgoing, members } = member.core!.view.node.log.membership;
+    const votes = this.#votes.get(term);
+    const electors = members.filter(
+      ({ id, incarnation }) => votes?.get(`${id} ${incarnation}`) === member.id,
+    );
     for (const half of [voters, outgoing]) {
-      const yes = half.filter((id) => electors.has(id));
+      const yes = half.filter((id) => electors.some((elector) => elector.id === id));
       if (half.length > 0 && yes.length * 2 <= half.length)
         this.#violate(
           "election safety",

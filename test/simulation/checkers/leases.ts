@@ -4,7 +4,7 @@
  * for a new leader at most once in each interval.
  */
 
-import type { Entry, Index } from "../../../src/raft/types.ts";
+import type { Index } from "../../../src/raft/types.ts";
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
 import type { Violate } from "../violation.ts";
 import type { AgreedState } from "./agreed-state.ts";
@@ -39,8 +39,10 @@ export class Leases {
 
   /** Cluster time of the last grace. */
   #heldAt: number | null = null;
-  #nextDeadline: number | null = null;
-  /** Every stamp up to here was made before its leader could know `#nextDeadline`. */
+  /** Of each committed entry: its own stamp, and the last one that was made before a leader could know of it. */
+  readonly #stamps: number[] = [];
+  readonly #stampedUpTo: number[] = [];
+  /** Every stamp up to here was made before its leader could propose what is due now. */
   #stampedUnknowing = 0;
 
   constructor(violate: Violate, clocks: LeaseClocks) {
@@ -84,23 +86,30 @@ export class Leases {
   }
 
   /**
-   * After each committed entry.
+   * After each committed entry, which was stamped `stamp`. `stampedUpTo`: the last stamp in the log of its leader then. `isNewTurn`: a leader's
+   * first entry, or one that expired what was due by its own stamp.
    *
-   * A leader proposes to expire what it has applied. So a deadline that is the next one only since this entry was known to nobody who
-   * stamped what follows it in the log, and what a new leader's predecessors left was known to it only with its own first entry (paper §5.4.2).
-   * A leader that can commit nothing, because of slow followers for example, goes on stamping in the dark.
+   * A leader proposes to expire what it has applied, one entry at a time, and what its predecessors left when its first entry is committed
+   * (paper §5.4.2). A leader that can commit nothing, because of slow followers for example, goes on stamping in the dark.
    */
-  checkOverdue({ registry }: AgreedState, { kind, clusterTime }: Entry, stampedUpTo: number): void {
+  checkOverdue({ registry }: AgreedState, stamp: number, isNewTurn: boolean, stampedUpTo: number): void {
+    this.#stamps.push(stamp);
+    this.#stampedUpTo.push(stampedUpTo);
+    if (isNewTurn) this.#stampedUnknowing = stampedUpTo;
     const deadline = registry.nextDeadline();
-    if (deadline !== this.#nextDeadline || kind === "election") this.#stampedUnknowing = stampedUpTo;
-    this.#nextDeadline = deadline;
-    if (deadline === null) return;
-    const knownAt = Math.max(deadline, this.#stampedUnknowing);
-    if (knownAt + this.#clocks.lateMaxMs < clusterTime)
+    if (deadline === null || deadline + this.#clocks.lateMaxMs >= stamp) return;
+    const knownAt = Math.max(deadline, this.#stampedUnknowing, this.#knownAt(deadline));
+    if (knownAt + this.#clocks.lateMaxMs < stamp)
       this.#violate(
         "late expiry",
-        `a lease that ended at ${deadline}, and was known at ${knownAt}, is still there at cluster time ${clusterTime}`,
+        `a lease that ended at ${deadline}, and was known at ${knownAt}, is still there at cluster time ${stamp}`,
       );
+  }
+
+  /** No entry sets a deadline before its own stamp: whatever set this one was committed with the last entry of that time at the latest. */
+  #knownAt(deadline: number): number {
+    const after = this.#stamps.findLastIndex((stamp) => stamp <= deadline);
+    return this.#stampedUpTo[after] ?? 0;
   }
 
   #expired(event: RegistryEvent & { type: "delete" }, index: Index, nowMs: number): void {

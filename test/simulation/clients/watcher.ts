@@ -78,11 +78,15 @@ export class Watcher {
     if (replica === null) return;
     this.#catchUp(member, replica);
     let isAttached = true;
+    let { installedIndex } = member;
     const detach = replica.onEvents((events) => {
       if (!isAttached) return;
       const next = events.find(({ revision }) => revision > this.#cursor);
-      // An installation tells of so many changes at most; whoever misses more asks, as the hub of the HTTP layer does.
-      if (next !== undefined && next.revision > this.#cursor + 1) this.#catchUp(member, replica);
+      if (next === undefined) return;
+      // An installation tells of so many changes at most; whoever misses more asks, as the hub of the HTTP layer does. Nothing else leaves a gap.
+      const hasInstalled = member.installedIndex > installedIndex;
+      installedIndex = member.installedIndex;
+      if (hasInstalled && next.revision > this.#cursor + 1) this.#catchUp(member, replica);
       else this.#take(member, events);
     });
     this.#leave = () => {
@@ -97,8 +101,13 @@ export class Watcher {
     else this.#take(member, missed);
   }
 
-  /** The member remembers too little: its present state stands for everything up to now. */
+  /** The member remembers too little, as all do: its present state stands for everything up to now. */
   #reset(member: SimMember, revision: number): void {
+    if (this.#state.registry.eventsSince(this.#cursor) !== null)
+      this.#violate(
+        checker,
+        `${this.#name} was reset by ${member.id}, which forgot what came after revision ${this.#cursor}`,
+      );
     if (revision < this.#cursor)
       this.#violate(
         checker,

@@ -3,6 +3,7 @@
  * many others. Its heartbeats still come in time, so no election ends it, and the whole cluster is as slow as it is.
  */
 
+import { handOverPauseMs } from "../../../src/replica/hand-over.ts";
 import { checkPace } from "../checkers/pace.ts";
 import type { Script, Stage } from "./staged.ts";
 
@@ -12,8 +13,11 @@ const roundTimeouts = 0.5;
 export function* slowLoop({ world, leader, followers }: Stage): Script {
   const { process } = leader;
   const term = leader.core?.term ?? 0;
-  const { raft } = world.options.settings;
+  const { clockDrift, settings } = world.options;
+  const { raft } = settings;
   const roundMs = (roundTimeouts * world.unitMs) / raft.heartbeatTicks;
+  // Whoever has handed over lately need not again before a while is over, by its own clock.
+  const lately = world.time.nowMs - handOverPauseMs / (1 - clockDrift);
   if (process === null || followers.length === 0) return;
   try {
     process.slowDown(roundMs);
@@ -22,7 +26,7 @@ export function* slowLoop({ world, leader, followers }: Stage): Script {
     world.faulted("slow loop", leader.id);
     const isOver = (): boolean => leader.process !== process || leader.core?.term !== term;
     // Five looks at itself, each later by a round, by the slowest clock; and one more.
-    if (!(yield { until: isOver, timeouts: 16 })) checkPace(leader, term, world.violate);
+    if (!(yield { until: isOver, timeouts: 16 })) checkPace(leader, term, lately, world.violate);
   } finally {
     process.slowDown(0);
   }

@@ -84,8 +84,8 @@ export class SimMember {
   isStopping = false;
   /** Where the newest image ended that it received from another: it is durable, whatever the log says. */
   installedIndex: Index = 0;
-  /** Whether this process, as a leader, has found another that should lead instead. */
-  hasTriedToHandOver = false;
+  /** When this process, as a leader, last found another that should lead instead. */
+  handedOverAtMs = -Infinity;
   readonly #time: VirtualTime;
   readonly #network: SimNetwork;
   readonly #random: Random;
@@ -168,7 +168,7 @@ export class SimMember {
     // An error while the folder is being read counts as damage, which is the fault atlas's to allow.
     this.lane.failsNext = false;
     this.isStopping = false;
-    this.hasTriedToHandOver = false;
+    this.handedOverAtMs = -Infinity;
     const process = this.#newProcess();
     this.#process = process;
     this.#openStorage(process, (storage) => this.#joinAndRun(process, storage));
@@ -310,7 +310,7 @@ export class SimMember {
   }
 
   #handsOver(why: HandOver): void {
-    this.hasTriedToHandOver = true;
+    this.handedOverAtMs = this.#time.nowMs;
     this.#hooks.handsOver(this, why);
   }
 
