@@ -6,6 +6,7 @@
 
 import type { Entry, Index } from "../../../src/raft/types.ts";
 import type { CommandResult, Envelope, RegistryEvent } from "../../../src/registry/commands.ts";
+import { registryLimits } from "../../../src/registry/model.ts";
 import { Registry } from "../../../src/registry/registry.ts";
 import { commandCodec } from "../../../src/storage/command-codec.ts";
 import type { Violate } from "../violation.ts";
@@ -31,8 +32,9 @@ export class AgreedState {
   readonly #revisions: number[] = [0];
   readonly #clusterTimes: number[] = [0];
   readonly #hashes = new Map<Index, string>();
-  /** By revision. */
+  /** By revision: what everybody must tell of it, and the cluster time of its entry. */
   readonly #events: string[] = [];
+  readonly #toldAt: number[] = [];
 
   constructor(violate: Violate) {
     this.#violate = violate;
@@ -51,11 +53,23 @@ export class AgreedState {
     return this.#events[revision];
   }
 
+  /** Whether every member must still know all changes after this revision (DESIGN.md section 5). */
+  mustBeKnownAfter(revision: number): boolean {
+    const { eventsKept, eventsKeptMs } = registryLimits;
+    const oldest = this.#toldAt[revision + 1] ?? Infinity;
+    return (
+      this.registry.revision - revision <= eventsKept && oldest > this.registry.clusterTime - eventsKeptMs
+    );
+  }
+
   committed(entry: Entry): AgreedChange {
     const change = this.#apply(entry);
     this.#revisions[entry.index] = this.registry.revision;
     this.#clusterTimes[entry.index] = entry.clusterTime;
-    for (const event of change.events) this.#events[event.revision] = describe(event);
+    for (const event of change.events) {
+      this.#events[event.revision] = describe(event);
+      this.#toldAt[event.revision] = entry.clusterTime;
+    }
     if (entry.index % hashEvery === 0) this.#hashes.set(entry.index, this.registry.stateHash());
     return change;
   }

@@ -24,6 +24,7 @@ export class Watcher {
   readonly #stayMs: number;
   #cursor = 0;
   #seen = 0;
+  #moves = 0;
   #isStopped = false;
   #leave: () => void = () => {};
 
@@ -70,7 +71,12 @@ export class Watcher {
   attachTo(member: SimMember): void {
     this.#leave();
     this.#leave = () => {};
-    member.process?.run(() => this.#attach(member));
+    this.#moves += 1;
+    const move = this.#moves;
+    // A member that stands still may come to it when this watcher has long been elsewhere.
+    member.process?.run(() => {
+      if (move === this.#moves) this.#attach(member);
+    });
   }
 
   #attach(member: SimMember): void {
@@ -92,7 +98,18 @@ export class Watcher {
     this.#leave = () => {
       isAttached = false;
       detach();
+      if (member.replica === replica && member.installedIndex === installedIndex)
+        this.#mustHaveHeardAll(member, replica);
     };
+  }
+
+  /** Whoever stays at a member is told what it applies, as soon as it does. */
+  #mustHaveHeardAll({ id }: SimMember, { registry }: Replica): void {
+    if (this.#cursor < registry.revision)
+      this.#violate(
+        checker,
+        `${this.#name} leaves ${id}, which is at revision ${registry.revision}, and was told up to ${this.#cursor} only`,
+      );
   }
 
   #catchUp(member: SimMember, { registry }: Replica): void {
@@ -101,9 +118,9 @@ export class Watcher {
     else this.#take(member, missed);
   }
 
-  /** The member remembers too little, as all do: its present state stands for everything up to now. */
+  /** The member remembers too little: its present state stands for everything up to now. */
   #reset(member: SimMember, revision: number): void {
-    if (this.#state.registry.eventsSince(this.#cursor) !== null)
+    if (this.#state.mustBeKnownAfter(this.#cursor))
       this.#violate(
         checker,
         `${this.#name} was reset by ${member.id}, which forgot what came after revision ${this.#cursor}`,

@@ -219,6 +219,20 @@ export const replicaMutants: readonly Mutant[] = [
     replace: ``,
   },
   {
+    name: "a change that comes alone is not told",
+    catalogue: null,
+    file: "replica/applier.ts",
+    find: `if (events.length > 0) this.#options.onEvents(events);`,
+    replace: `if (events.length > 1) this.#options.onEvents(events);`,
+  },
+  {
+    name: "a watch can be resumed only where little was missed",
+    catalogue: null,
+    file: "registry/events.ts",
+    find: `if (missed > this.count) return null;`,
+    replace: `if (missed > 2) return null;`,
+  },
+  {
     name: "a watch that is resumed skips a change",
     catalogue: null,
     file: "registry/events.ts",
