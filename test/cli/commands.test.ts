@@ -285,3 +285,10 @@ test("inspect of what is not there, or is neither a folder nor a backup, is told
   expect(printed).toContain("empty; a member that starts here is a new one");
   expect(await run(["inspect", folder, "--entries", "many"])).toBe(2);
 });
+
+test("a backup to where no file can be made is refused in a sentence", async () => {
+  const api = await fakeApi(() => ({ body: "what a member sends" }));
+  const file = join(tmpdir(), "rollcall-no-such-folder", "registry.backup");
+  expect(await run(["--server", api.url, "backup", file])).toBe(1);
+  expect(complained).toMatch(/^rollcall: no backup can be written there: ENOENT.*\.\n$/);
+});
