@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { optionsFor } from "../../test/simulation/options.ts";
 import { violationReport } from "../../test/simulation/report.ts";
+import { notReached, rareMarks } from "../../test/simulation/rare-marks.ts";
 import { runSeedsInParallel } from "../../test/simulation/run-in-parallel.ts";
 import { median, Totals } from "../../test/simulation/run-seeds.ts";
 import { Simulation } from "../../test/simulation/simulation.ts";
@@ -119,6 +120,9 @@ async function runMany({ seeds, base, minutes, jobs, limits }: Arguments): Promi
     `seeds from ${first}; median seed ${median(totals.eventsOf)} events, ${median(totals.faultsOf)} faults; ` +
       `${(totals.events / cpuMinutes / 1e6).toFixed(2)} million events a CPU-minute`,
   );
+  const missing = notReached(totals.marks);
+  if (missing.length > 0)
+    console.log(`of ${rareMarks.length} rare things never reached: ${missing.join(", ")}`);
   return totals;
 }
 

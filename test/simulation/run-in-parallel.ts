@@ -49,7 +49,7 @@ class SeedThread {
     } catch (error) {
       this.#worker = this.#start();
       const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      return { seed, events: 0, faults: 0, violation: { checker: "broke down", message } };
+      return { seed, events: 0, faults: 0, violation: { checker: "broke down", message }, marks: new Map() };
     }
   }
 

@@ -7,6 +7,6 @@ import { runSeed, type SeedResult, withoutStacks } from "./run-seeds.ts";
 withoutStacks();
 parentPort?.on("message", (seed: number | null) => {
   if (seed === null) return parentPort?.close();
-  const { events, faults, violation } = runSeed(seed, workerData as OptionLimits);
-  parentPort?.postMessage({ seed, events, faults, violation } satisfies SeedResult);
+  const { events, faults, violation, marks } = runSeed(seed, workerData as OptionLimits);
+  parentPort?.postMessage({ seed, events, faults, violation, marks } satisfies SeedResult);
 });

@@ -27,6 +27,7 @@ import { slowLoop } from "./nemesis/slow-loop.ts";
 import { StagedAmbushes, type Script, type Stage } from "./nemesis/staged.ts";
 import { electionMs, type SimulationOptions, type StagedAmbush } from "./options.ts";
 import { Random } from "./random.ts";
+import type { Marks } from "./rare-marks.ts";
 import { Trace, type TraceSink } from "./trace.ts";
 import type { Violate, Violation } from "./violation.ts";
 import { addressesAsFounded } from "./world/addresses.ts";
@@ -47,7 +48,7 @@ export interface RunResult {
   readonly virtualMs: number;
   readonly traceHash: string;
   /** How often each rare thing happened: a simulator that never gets there proves nothing about it. */
-  readonly marks: ReadonlyMap<string, number>;
+  readonly marks: Marks;
 }
 
 /** However little happens, the safety phase ends after so many shortest election timeouts of virtual time. */
@@ -453,7 +454,7 @@ export class Simulation implements NemesisWorld {
     raftEvent: (member, event) => {
       this.checkers.raftEvent(member, event);
       if (event.kind === "membershipChanged") this.#ambushes.membershipChanged(member, event.at);
-      this.#mark(event.kind);
+      this.#mark(event.kind === "steppedDown" ? event.reason : event.kind);
       if (event.kind === "recovered") {
         this.checkers.damage.healed(member.id);
         this.#isWhole(member);
