@@ -3,7 +3,7 @@
  * many others. Its heartbeats still come in time, so no election ends it, and the whole cluster is as slow as it is.
  */
 
-import { handOverPauseMs } from "../../../src/replica/hand-over.ts";
+import { handOverPauseMs } from "../../../src/replica/hand-over-attempts.ts";
 import { checkPace } from "../checkers/pace.ts";
 import type { Script, Stage } from "./staged.ts";
 
