@@ -109,11 +109,16 @@ export class RaftDriver {
   /** Steps one input at once. Only from within a turn. */
   step(input: TimelessInput): void {
     const nowMs = this.#nowMs;
-    // Most inputs are messages, and an object of a known shape costs a fraction of a copy of any.
+    // Nearly all inputs are of these kinds, and an object of a known shape costs a fraction of a copy of any.
     if (input.kind === "message") {
       const { message } = input;
       this.core.step({ kind: "message", nowMs, unreadSinceMs: this.#previousTurnMs, message });
-    } else this.core.step({ ...input, nowMs } as Input);
+    } else if (input.kind === "tick") {
+      const { leasesExist } = input;
+      this.core.step({ kind: "tick", nowMs, leasesExist });
+    } else if (input.kind === "stored") this.core.step({ kind: "stored", nowMs, seq: input.seq });
+    else if (input.kind === "applied") this.core.step(input);
+    else this.core.step({ ...input, nowMs } as Input);
   }
 
   stop(): void {

@@ -116,6 +116,18 @@ export function openFloor(
   });
 }
 
+/** So many slots are allocated together: one by one they would cost more than all that is written into them. */
+const slotsPerAllocation = 16;
+let freeSlots = Buffer.alloc(0);
+
+/** All zeros, and nobody else's: the one before may still be on its way to the disk. */
+function newSlot(): Buffer {
+  if (freeSlots.length === 0) freeSlots = Buffer.alloc(slotsPerAllocation * slotBytes);
+  const slot = freeSlots.subarray(0, slotBytes);
+  freeSlots = freeSlots.subarray(slotBytes);
+  return slot;
+}
+
 function encodeSlot(floor: Floor, generation: number): Uint8Array {
   const { owner, hardState, end } = floor;
   const body = encode([
@@ -130,7 +142,7 @@ function encodeSlot(floor: Floor, generation: number): Uint8Array {
     [end.term, end.index],
     floor.damage?.slice(0, damageCharsMax) ?? null,
   ]);
-  const slot = Buffer.alloc(slotBytes);
+  const slot = newSlot();
   if (body.length > slotBytes - slotHeaderBytes)
     throw new RangeError(`a floor of ${body.length} bytes does not fit`);
   slot.writeUInt32LE(body.length, 0);

@@ -264,11 +264,13 @@ export class Simulation implements NemesisWorld {
     return this.#members;
   }
 
-  memberships(): readonly Membership[] {
-    const memberships: Membership[] = [];
+  membership(): Membership {
     // The founding entry is committed by definition, before anybody has said so: its voters are those whose disks must not all be wiped.
-    const committed = this.checkers.committed.membership() ?? this.#founders();
-    memberships.push(committed);
+    return this.checkers.committed.membership() ?? this.#founders();
+  }
+
+  memberships(): readonly Membership[] {
+    const memberships = [this.membership()];
     for (const { core } of this.#members)
       if (core !== null) memberships.push(...core.view.node.log.memberships());
     return memberships.filter(({ voters }) => voters.length > 0);

@@ -29,8 +29,9 @@ const left = 1;
 const multipliers = { low: 0x9e3779b1, high: 0x5f356495 } as const;
 
 export class RecordSums {
-  readonly #saltLow = randomBytes(4).readInt32LE();
-  readonly #saltHigh = randomBytes(4).readInt32LE();
+  readonly #salt = randomBytes(8);
+  readonly #saltLow = this.#salt.readInt32LE();
+  readonly #saltHigh = this.#salt.readInt32LE(4);
   #places = placesMin;
   #words = new Int32Array(placesMin * wordsPerPlace);
   #count = 0;

@@ -104,11 +104,14 @@ export function encodeGroupHeader(header: GroupHeader): Uint8Array {
 }
 
 export function decodeGroupHeader(record: RawRecord): GroupHeader {
-  return readFields(decode(record.body), "group header", (fields) => ({
+  const fields = packedFields(record.body, "group header");
+  const header = {
     number: fields.integer(),
     bytes: fields.integer(),
     floorGeneration: fields.integer(),
-  }));
+  };
+  fields.end();
+  return header;
 }
 
 /** The type and the body of a record. */

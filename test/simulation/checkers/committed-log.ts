@@ -29,6 +29,7 @@ export class CommittedLog {
   /** Who led when they were last looked at. */
   readonly #led = new Set<SimMember>();
   #checkedMajority: Index = 0;
+  #membership: Membership | null = null;
 
   constructor(options: {
     readonly violate: Violate;
@@ -76,8 +77,7 @@ export class CommittedLog {
 
   /** The newest membership that is committed. */
   membership(): Membership | null {
-    const entry = this.#entries.findLast((each) => each.kind === "membership");
-    return entry?.kind === "membership" ? entry.membership : null;
+    return this.#membership;
   }
 
   started(member: SimMember): void {
@@ -113,6 +113,7 @@ export class CommittedLog {
       }
       this.#checkLeaderCommits(member, index);
       this.#entries.push(entry);
+      if (entry.kind === "membership") this.#membership = entry.membership;
       this.#timesMs.push(nowMs);
       // What is committed at once ends with an entry of the leader's own term (paper §5.4.2).
       this.#committedIn.push(log.termAt(log.commitIndex) ?? 0);

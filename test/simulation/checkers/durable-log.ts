@@ -24,6 +24,7 @@ export interface DurableEntry extends EntryId {
 }
 
 const unknownTerm = 0;
+const walFolder = "wal/";
 
 export class DurableLog {
   readonly #files: Folder;
@@ -111,10 +112,13 @@ export class DurableLog {
   }
 
   #nextSegment(): number | null {
-    const numbers = this.#files.listDurable("wal").map(segmentNumber);
     let next: number | null = null;
-    for (const number of numbers) {
-      if (number !== null && number > this.#segment && (next === null || number < next)) next = number;
+    // Names of segments are of one length, so that text tells of most of them that they are no later ones.
+    const present = this.#segment === 0 ? walFolder : segmentPath(this.#segment);
+    for (const path of this.#files.durablePaths()) {
+      if (path <= present || !path.startsWith(walFolder)) continue;
+      const number = segmentNumber(path.slice(walFolder.length));
+      if (number !== null && (next === null || number < next)) next = number;
     }
     return next;
   }

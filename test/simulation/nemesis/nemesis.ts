@@ -23,6 +23,8 @@ export interface NemesisWorld {
   readonly operator: Operator;
   readonly relocations: Relocations;
   members(): readonly SimMember[];
+  /** The newest that is committed. */
+  membership(): Membership;
   /** Every membership that may be in force somewhere. */
   memberships(): readonly Membership[];
   crash(member: SimMember, withPower: boolean): void;

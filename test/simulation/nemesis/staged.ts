@@ -125,9 +125,9 @@ export class StagedAmbushes {
 
 /** Null while anybody is down, stands still, is damaged, or follows somebody else. */
 function stageOf(world: NemesisWorld): Pick<Stage, "leader" | "followers"> | null {
-  const membership = world.memberships()[0];
-  if (membership === undefined || isJoint(membership) || world.operator.isBusy || world.atlas.size > 0)
-    return null;
+  if (world.operator.isBusy || world.atlas.size > 0) return null;
+  const membership = world.membership();
+  if (isJoint(membership)) return null;
   const voters = world.members().filter(({ id }) => membership.voters.includes(id));
   const leader = voters.find(({ replica }) => replica?.isLeader === true);
   if (leader === undefined || voters.length < membership.voters.length) return null;

@@ -28,6 +28,10 @@ export class Folder {
     return namesIn(this.#durableNames.keys(), folder);
   }
 
+  durablePaths(): Iterable<string> {
+    return this.#durableNames.keys();
+  }
+
   create(path: string): Inode {
     const inode = new Inode();
     this.#change([[path, inode]]);

@@ -10,7 +10,8 @@ type Change =
 const sectorBytes = 512;
 
 export class Inode {
-  #bytes = Buffer.alloc(256);
+  /** With room behind `#length`, in which anything may stand. */
+  #bytes: Buffer = Buffer.allocUnsafe(256);
   #length = 0;
   #durable: Buffer | null = null;
   #unsynced: Change[] = [];
@@ -102,7 +103,7 @@ export class Inode {
 
   #setLength(length: number): void {
     if (length > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.max(length, 2 * this.#bytes.length));
+      const larger = Buffer.allocUnsafe(Math.max(length, 2 * this.#bytes.length));
       larger.set(this.durable);
       this.#bytes = larger;
     }

@@ -7,10 +7,11 @@ export const partitionShapes = ["isolate", "halves", "ring", "bridge", "oneWay",
 export type PartitionShape = (typeof partitionShapes)[number];
 
 export class Links {
-  readonly #cuts = new Set<string>();
+  /** By whom: who does not hear them. */
+  readonly #cuts = new Map<NodeId, Set<NodeId>>();
 
   isCut(from: NodeId, to: NodeId): boolean {
-    return this.#cuts.size > 0 && this.#cuts.has(`${from}>${to}`);
+    return this.#cuts.get(from)?.has(to) === true;
   }
 
   heal(): void {
@@ -63,6 +64,8 @@ export class Links {
   }
 
   #cutOneWay(from: NodeId, to: NodeId): void {
-    this.#cuts.add(`${from}>${to}`);
+    const deaf = this.#cuts.get(from);
+    if (deaf === undefined) this.#cuts.set(from, new Set([to]));
+    else deaf.add(to);
   }
 }

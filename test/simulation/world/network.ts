@@ -90,7 +90,7 @@ export class SimNetwork {
   readonly #hooks: NetworkHooks;
   readonly #endpoints = new Map<NodeId, Endpoint>();
   /** When the newest message on a link arrives: without reordering no later one comes before it. */
-  readonly #arrivals = new Map<string, number>();
+  readonly #arrivals = new Map<NodeId, Map<NodeId, number>>();
   readonly #openRequests = new Set<{ readonly to: Endpoint; readonly breakOff: () => void }>();
   /** Which messages are held up on their way now. */
   #isHeldUp: ((message: Message) => boolean) | null = null;
@@ -233,9 +233,10 @@ export class SimNetwork {
     const { latencyMs, jitterMs, reorders } = this.#options;
     const delayMs = latencyMs + this.extraLatencyMs + this.#random.exponential(jitterMs);
     if (reorders) return delayMs;
-    const link = `${from}>${to}`;
-    const arrival = Math.max(this.#time.nowMs + delayMs, this.#arrivals.get(link) ?? 0);
-    this.#arrivals.set(link, arrival);
+    const arrivals = this.#arrivals.get(from) ?? new Map<NodeId, number>();
+    this.#arrivals.set(from, arrivals);
+    const arrival = Math.max(this.#time.nowMs + delayMs, arrivals.get(to) ?? 0);
+    arrivals.set(to, arrival);
     return arrival - this.#time.nowMs;
   }
 
