@@ -35,6 +35,13 @@ export const replicaMutants: readonly Mutant[] = [
     replace: "return this.#refused(writes, outcome.reason);",
   },
   {
+    name: "a leader refuses a forward whose fate it does not know",
+    catalogue: null,
+    file: "replica/write-router.ts",
+    find: `return { kind: "unknown" };`,
+    replace: `return { kind: "rejected", reason: "notLeader", leader };`,
+  },
+  {
     name: "unknown writes are sent again, key or no key",
     catalogue: "B88",
     file: "replica/write-router.ts",
@@ -98,6 +105,20 @@ export const replicaMutants: readonly Mutant[] = [
     file: "replica/snapshot-installation.ts",
     find: `if (base.last.index <= applier.base.last.index) return goOnWriting();`,
     replace: `if (base.last.index <= 0) return goOnWriting();`,
+  },
+  {
+    name: "a second image is received while one is being installed",
+    catalogue: null,
+    file: "replica/snapshots.ts",
+    find: `if (this.#installing) return this.#options.onFetchFailed(meta);`,
+    replace: ``,
+  },
+  {
+    name: "what does not fit into a turn of a load is left out",
+    catalogue: null,
+    file: "registry/load.ts",
+    find: `if (this.#phase.next().done !== true) continue;`,
+    replace: `if (this.#phase.next().done !== true && left > 1) continue;`,
   },
   {
     name: "an image that was not synced lets the log go",
