@@ -110,6 +110,7 @@ export class Simulation implements NemesisWorld {
       hooks: {
         sending: (from, message) => this.checkers.sending(this.#byId.get(from.id)!, message),
         arrived: (what, from, to, message, delayMs) => this.#arrived(what, from, to, message, delayMs),
+        refused: (judge, other) => this.checkers.refused(judge, other),
         imageReceived: (to, from) => {
           this.#installations.received(this.#byId.get(to)!);
           this.#ambushes.imageReceived(this.#byId.get(to)!, this.#byId.get(from)!);

@@ -6,6 +6,7 @@ import type { Entry, EntryId, HardState, Index, Member, NodeId, Term } from "../
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
 import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
+import type { Endpoint } from "../world/network.ts";
 import { AgreedState } from "./agreed-state.ts";
 import { CommittedLog } from "./committed-log.ts";
 import { DamageMarks } from "./damage.ts";
@@ -19,6 +20,7 @@ import { MonotoneMarks } from "./marks.ts";
 import { checkMatches } from "./match.ts";
 import { Outcomes } from "./outcomes.ts";
 import { ReadFloors } from "./reads.ts";
+import { checkRefusal } from "./refusals.ts";
 import { checkStorageGate } from "./storage-gate.ts";
 import { checkVoters } from "./voters.ts";
 
@@ -144,6 +146,10 @@ export class Checkers {
     if (message.type === "appendReply" && message.accepted)
       checkAcknowledgement(from, message, this.elections.leaderOf(message.term), this.#violate);
     checkStorageGate(from.id, message, this.logOf(from), from.installedIndex, this.#violate);
+  }
+
+  refused(judge: Endpoint, other: Endpoint): void {
+    checkRefusal(judge, other, this.committed.membershipEntry(), this.#violate);
   }
 
   durable(member: SimMember, withNames: boolean): void {

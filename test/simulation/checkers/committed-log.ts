@@ -11,6 +11,8 @@ import type { SimMember } from "../world/member.ts";
 
 const checker = "committed log";
 
+export type MembershipEntry = Entry & { readonly kind: "membership" };
+
 export class CommittedLog {
   readonly #violate: Violate;
   /** Whether this incarnation has, or ever had before its disk was damaged, this entry in its durable log. */
@@ -29,7 +31,7 @@ export class CommittedLog {
   /** Who led when they were last looked at. */
   readonly #led = new Set<SimMember>();
   #checkedMajority: Index = 0;
-  #membership: Membership | null = null;
+  #membership: MembershipEntry | null = null;
 
   constructor(options: {
     readonly violate: Violate;
@@ -77,6 +79,10 @@ export class CommittedLog {
 
   /** The newest membership that is committed. */
   membership(): Membership | null {
+    return this.#membership?.membership ?? null;
+  }
+
+  membershipEntry(): MembershipEntry | null {
     return this.#membership;
   }
 
@@ -113,7 +119,7 @@ export class CommittedLog {
       }
       this.#checkLeaderCommits(member, index);
       this.#entries.push(entry);
-      if (entry.kind === "membership") this.#membership = entry.membership;
+      if (entry.kind === "membership") this.#membership = entry;
       this.#timesMs.push(nowMs);
       // What is committed at once ends with an entry of the leader's own term (paper §5.4.2).
       this.#committedIn.push(log.termAt(log.commitIndex) ?? 0);

@@ -48,10 +48,6 @@ export interface Endpoint {
   membershipAt: EntryId;
 }
 
-function takesForItself(one: Endpoint, other: Endpoint): boolean {
-  return takesForMember(one, one.known.get(other.id) ?? null, other);
-}
-
 export interface NetworkHooks {
   /** A process hands a message over. */
   readonly sending: (from: Endpoint, message: Message) => void;
@@ -63,6 +59,8 @@ export interface NetworkHooks {
     message: Message | null,
     delayMs: number,
   ) => void;
+  /** One process does not take the other for the member that it says it is. */
+  readonly refused: (judge: Endpoint, other: Endpoint) => void;
   /** The last chunk of an image has arrived. */
   readonly imageReceived: (to: NodeId, from: NodeId) => void;
 }
@@ -226,7 +224,14 @@ export class SimNetwork {
   #reach(from: Endpoint, to: NodeId): Endpoint | null {
     const target = this.#endpoints.get(to);
     if (target === undefined || this.links.isCut(from.id, to)) return null;
-    return takesForItself(from, target) && takesForItself(target, from) ? target : null;
+    return this.#takes(from, target) && this.#takes(target, from) ? target : null;
+  }
+
+  #takes(judge: Endpoint, other: Endpoint): boolean {
+    const known = judge.known.get(other.id) ?? null;
+    const takes = takesForMember(judge, known, other);
+    if (!takes) this.#hooks.refused(judge, other);
+    return takes;
   }
 
   #delayMs(from: NodeId, to: NodeId): number {
