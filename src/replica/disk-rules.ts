@@ -24,7 +24,7 @@ export interface DiskLimits {
 }
 
 /** Of a hanging disk it is not waited longer than this: each attempt may fail for reasons of its own. */
-const stallPauseMs = 2_000;
+export const stallPauseMs = 2_000;
 
 /** Who is to lead instead; null for nobody. */
 export function judgeDisk(facts: DiskFacts, limits: DiskLimits): NodeId | null {

@@ -55,7 +55,7 @@ export interface AmbushOptions {
   readonly staged: readonly StagedAmbush[];
 }
 
-export const stagedAmbushes = ["lateAcknowledgement", "overtakenImage", "slowLoop"] as const;
+export const stagedAmbushes = ["lateAcknowledgement", "overtakenImage", "slowLoop", "hungDisk"] as const;
 export type StagedAmbush = (typeof stagedAmbushes)[number];
 
 /** In runs with an overtaken image a leader keeps at most so many entries for those that are behind: otherwise nobody would need an image. */
@@ -157,6 +157,8 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
     faults: {
       ...(limits.noFaults === true ? noFaults : drawFaults(random.fork())),
       readdress: hasAmbushes ? new Random(seed ^ 0xadd7e5).pick([0, 0, 2, 5]) : 0,
+      // Whose own disk is not well cannot take over from one whose disk hangs.
+      ...(ambushes.options.staged.includes("hungDisk") ? { slowDisk: 0, hangDisk: 0, fullDisk: 0 } : {}),
     },
     ambushes: ambushes.options,
     settlesUnder: ambushes.settlesUnder,
@@ -211,10 +213,9 @@ function settingsFor(staged: readonly StagedAmbush[], drawn: ReplicaSettings): R
   const settings = { ...drawn };
   if (staged.includes("overtakenImage")) settings.retainEntries = Math.min(drawn.retainEntries, retainedMax);
   // Members look at themselves in times of an election here, as everything else happens in these.
-  if (staged.includes("slowLoop")) {
+  if (staged.includes("slowLoop") || staged.includes("hungDisk"))
     settings.reportIntervalMs = electionMs(drawn);
-    settings.leaderLateMs = drawn.raft.tickMs / 4;
-  }
+  if (staged.includes("slowLoop")) settings.leaderLateMs = drawn.raft.tickMs / 4;
   return settings;
 }
 

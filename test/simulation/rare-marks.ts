@@ -59,6 +59,7 @@ export const rareMarks: readonly string[] = [
   "overtaken image",
   "image below the log",
   "slow loop",
+  "hung disk",
   // Where a leader is asked for before the network is whole.
   "settled under ring",
   "settled under bridge",

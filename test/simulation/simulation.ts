@@ -23,6 +23,7 @@ import { Nemesis, type NemesisWorld } from "./nemesis/nemesis.ts";
 import { Operator } from "./nemesis/operator.ts";
 import { overtakenImage } from "./nemesis/overtaken-image.ts";
 import { Relocations } from "./nemesis/relocations.ts";
+import { hungDisk } from "./nemesis/hung-disk.ts";
 import { slowLoop } from "./nemesis/slow-loop.ts";
 import { StagedAmbushes, type Script, type Stage } from "./nemesis/staged.ts";
 import { electionMs, type SimulationOptions, type StagedAmbush } from "./options.ts";
@@ -61,6 +62,7 @@ const scripts: Record<StagedAmbush, (stage: Stage) => Script> = {
   lateAcknowledgement,
   overtakenImage,
   slowLoop,
+  hungDisk,
 };
 
 export class Simulation implements NemesisWorld {
@@ -369,7 +371,7 @@ export class Simulation implements NemesisWorld {
       clocks: {
         fastestRate: 1 + clockDrift,
         jumpsMs: () => this.#clockJumpsMs,
-        lateMaxMs: 4000 + 10 * settings.raft.tickMs,
+        lateMaxMs: settings.raft.clockStepMaxMs + 10 * settings.raft.tickMs,
         graceIntervalMs: settings.raft.electionGraceIntervalMs,
       },
     });

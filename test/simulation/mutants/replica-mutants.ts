@@ -217,6 +217,13 @@ export const replicaMutants: readonly Mutant[] = [
     find: `if (lateMs === null) return;`,
     replace: `return;`,
   },
+  {
+    name: "a leader whose disk hangs goes on leading",
+    catalogue: "B79",
+    file: "replica/health.ts",
+    find: `const own = { writeMs: this.#seenTimes.usualMs, pendingMs: this.#pendingMs };`,
+    replace: `const own = { writeMs: this.#seenTimes.usualMs, pendingMs: 0 };`,
+  },
   // The state machine.
   {
     name: "an idempotency key is not looked up",

@@ -4,7 +4,7 @@
  */
 
 import { handOverPauseMs } from "../../../src/replica/hand-over-attempts.ts";
-import { checkPace } from "../checkers/pace.ts";
+import { checkMakingWay } from "../checkers/making-way.ts";
 import type { Script, Stage } from "./staged.ts";
 
 /** How long a round of the loop takes, in shortest election timeouts, where each round sends heartbeats: not so long that the others miss them. */
@@ -26,7 +26,8 @@ export function* slowLoop({ world, leader, followers }: Stage): Script {
     world.faulted("slow loop", leader.id);
     const isOver = (): boolean => leader.process !== process || leader.core?.term !== term;
     // Five looks at itself, each later by a round, by the slowest clock; and one more.
-    if (!(yield { until: isOver, timeouts: 16 })) checkPace(leader, term, lately, world.violate);
+    if (!(yield { until: isOver, timeouts: 16 }))
+      checkMakingWay(leader, { by: "pace", term, sinceMs: lately }, world.violate);
   } finally {
     process.slowDown(0);
   }
