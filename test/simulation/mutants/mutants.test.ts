@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { occurrences } from "./plant.ts";
+import { planted } from "./planted.ts";
 import { mutants } from "./table.ts";
 
 const source = (file: string): string =>
@@ -27,8 +28,10 @@ test.each([
   "an append is acknowledged before it is durable",
   "a leader counts what it has not written",
 ])("the mutant that %s is found", (name) => {
-  const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
-  const args = ["--import", path("loader.ts"), path("hunt.ts"), name, "1", "20", "5000"];
-  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  const hunter = fileURLToPath(new URL("hunt.ts", import.meta.url));
+  const { stdout, stderr } = spawnSync(process.execPath, [hunter, "1", "20", "5000"], {
+    encoding: "utf8",
+    env: { ...process.env, ...planted(name) },
+  });
   expect(stdout, stderr).toMatch(/"checker"/);
 });
