@@ -21,6 +21,30 @@ export function entryBytes(entry: Entry): number {
   }
 }
 
+/** What an entry says, without where it stands. */
+export type EntryContent = Entry extends infer Each
+  ? Each extends Entry
+    ? Omit<Each, keyof EntryId | "clusterTime">
+    : never
+  : never;
+
+/**
+ * The entry that says this at that place. Whoever makes it, one kind has one order of fields: each order is a type of its own to the
+ * engine, and code that has met more than four of them, as that which walks over the log would, looks each field up by its name.
+ */
+export function entryOf(content: EntryContent, { term, index }: EntryId, clusterTime: number): Entry {
+  switch (content.kind) {
+    case "command":
+      return { kind: "command", term, index, clusterTime, payload: content.payload };
+    case "election":
+      return { kind: "election", term, index, clusterTime, graceMs: content.graceMs };
+    case "membership":
+      return { kind: "membership", term, index, clusterTime, membership: content.membership };
+    case "clock":
+      return { kind: "clock", term, index, clusterTime };
+  }
+}
+
 export function idOf(entry: EntryId): EntryId {
   return { term: entry.term, index: entry.index };
 }

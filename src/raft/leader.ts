@@ -3,7 +3,7 @@
  */
 
 import { ClusterClock, electionGraceMs, isClockEntryDue } from "./cluster-clock.ts";
-import { entryBytes } from "./entry.ts";
+import { entryBytes, type EntryContent, entryOf } from "./entry.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import type { Input, MembershipChange, PeerStatus, RejectReason } from "./io.ts";
 import { isJoint, leftJoint, memberOf } from "./membership.ts";
@@ -15,14 +15,7 @@ import { hasQuorum } from "./quorum.ts";
 import { Replication } from "./replication.ts";
 import type { Transitions } from "./role.ts";
 import { bestSuccessor, mayTakeOver, Transfer } from "./transfer.ts";
-import type { Entry, EntryId, Index, NodeId } from "./types.ts";
-
-/** An entry before it has a place in the log: entries of each kind, without what the leader fills in. */
-type Content = Entry extends infer E
-  ? E extends Entry
-    ? Omit<E, "term" | "index" | "clusterTime">
-    : never
-  : never;
+import type { EntryId, Index, NodeId } from "./types.ts";
 
 type Proposal = Pick<Extract<Input, { kind: "propose" }>, "payload" | "ifTerm" | "isOwn">;
 
@@ -227,18 +220,14 @@ export class Leader {
     return this.#transfer !== null || memberOf(this.#node.log.membership, this.#node.id) === undefined;
   }
 
-  #append(content: Content): EntryId {
+  #append(content: EntryContent): EntryId {
     const { log, term, nowMs } = this.#node;
-    const entry: Entry = {
-      ...content,
-      term,
-      index: log.lastIndex + 1,
-      clusterTime: this.#clock.advance(nowMs),
-    };
+    const id = { term, index: log.lastIndex + 1 };
+    const entry = entryOf(content, id, this.#clock.advance(nowMs));
     this.#node.append([entry]);
     this.#uncommittedBytes += entryBytes(entry);
     if (entry.kind === "membership") this.#onMembership();
-    return { term, index: entry.index };
+    return id;
   }
 
   /** In force from now on (thesis §4.1): replicate to those who came, and forget those who went. */

@@ -6,6 +6,7 @@
  * every later version.
  */
 
+import { type EntryContent, entryOf } from "./entry.ts";
 import { membershipFault } from "./membership.ts";
 import type { Message, MessageType } from "./messages.ts";
 import type { Entry, EntryId, Member, Membership, SnapshotMeta } from "./types.ts";
@@ -69,26 +70,23 @@ export function entryToArray(entry: Entry): unknown[] {
 export function entryFromArray(value: unknown): Entry {
   const reader = new WireReader(value, "entry");
   const code = reader.integer();
-  const position = { term: reader.integer(1), index: reader.integer(1), clusterTime: reader.integer() };
-  const entry = entryBody(code, reader, position);
+  const id = { term: reader.integer(1), index: reader.integer(1) };
+  const clusterTime = reader.integer();
+  const content = readContent(code, reader);
   reader.end();
-  return entry;
+  return entryOf(content, id, clusterTime);
 }
 
-function entryBody(
-  code: number,
-  reader: WireReader,
-  position: EntryId & { readonly clusterTime: number },
-): Entry {
+function readContent(code: number, reader: WireReader): EntryContent {
   switch (code) {
     case entryCodes.command:
-      return { ...position, kind: "command", payload: reader.bytes() };
+      return { kind: "command", payload: reader.bytes() };
     case entryCodes.election:
-      return { ...position, kind: "election", graceMs: reader.integer() };
+      return { kind: "election", graceMs: reader.integer() };
     case entryCodes.membership:
-      return { ...position, kind: "membership", membership: membershipFromArray(reader.nested()) };
+      return { kind: "membership", membership: membershipFromArray(reader.nested()) };
     case entryCodes.clock:
-      return { ...position, kind: "clock" };
+      return { kind: "clock" };
     default:
       throw new WireError(`${code} is no kind of entry`);
   }

@@ -5,6 +5,7 @@
  * this member: a replica that skips or guesses diverges from the others.
  */
 
+import { idOf } from "../raft/entry.ts";
 import type { Entry, Index } from "../raft/types.ts";
 import type { CommandResult, RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -75,9 +76,14 @@ export class Applier {
 }
 
 function advance(base: LogBase, entry: Entry): LogBase {
-  const next = { ...base, last: { term: entry.term, index: entry.index }, clusterTime: entry.clusterTime };
-  if (entry.kind === "membership")
-    return { ...next, membership: entry.membership, membershipIndex: entry.index };
-  if (entry.kind === "election" && entry.graceMs > 0) return { ...next, lastGraceAt: entry.clusterTime };
-  return next;
+  const { index, clusterTime } = entry;
+  const isMembership = entry.kind === "membership";
+  const isGrace = entry.kind === "election" && entry.graceMs > 0;
+  return {
+    last: idOf(entry),
+    clusterTime,
+    membership: isMembership ? entry.membership : base.membership,
+    membershipIndex: isMembership ? index : base.membershipIndex,
+    lastGraceAt: isGrace ? clusterTime : base.lastGraceAt,
+  };
 }

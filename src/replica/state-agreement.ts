@@ -32,6 +32,7 @@ export function disagreementOf(
       const theirs = checkpoints.find((checkpoint) => checkpoint.index === index)?.hash;
       if (theirs !== undefined && theirs !== hash) byHash.set(theirs, [...(byHash.get(theirs) ?? []), id]);
     }
+    if (byHash.size === 0) continue;
     const [largest] = [...byHash].toSorted(([, a], [, b]) => b.length - a.length);
     if (largest === undefined) continue;
     const [theirs, members] = largest;

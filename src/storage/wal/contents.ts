@@ -3,6 +3,7 @@
  */
 
 import { assert } from "../../raft/assert.ts";
+import { entryOf } from "../../raft/entry.ts";
 import type { Entry, EntryId, HardState, Index } from "../../raft/types.ts";
 import { entryCodes, entryFromArray, entryToArray } from "../../raft/wire.ts";
 import { MalformedError, type Fields, readFields } from "../../registry/fields.ts";
@@ -166,7 +167,7 @@ function commandIn(body: Uint8Array, keep: (payload: Uint8Array) => Uint8Array):
   fields.end();
   // What is not right is refused by the general reader, which knows what to say.
   if (term < 1 || index < 1 || clusterTime < 0) return null;
-  return { kind: "command", term, index, clusterTime, payload: keep(payload) };
+  return entryOf({ kind: "command", payload: keep(payload) }, { term, index }, clusterTime);
 }
 
 function readHardState(fields: Fields): HardState {
