@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { Agent, createServer, request, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { connect, type AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { Links } from "../../scripts/lib/torture/links.ts";
 import { freePorts } from "../support/free-ports.ts";
@@ -44,7 +44,7 @@ async function scene() {
       asked.on("error", () => resolve("broken"));
       asked.end();
     });
-  return { links, heard, ask };
+  return { links, port, heard, ask };
 }
 
 test("a link that is whole carries what it is given", async () => {
@@ -92,6 +92,14 @@ test("a link that is slow still carries everything", async () => {
   const { links, ask } = await scene();
   links.slow(() => 5);
   expect(await Promise.all([ask("/1", "n1"), ask("/2", "n3")])).toEqual(["answered", "answered"]);
+});
+
+test("who dials and goes without a word keeps nothing open", async () => {
+  const { links, port } = await scene();
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.end();
+  await once(socket, "close");
+  await expect(links.close()).resolves.toBeUndefined();
 });
 
 test("who does not say its name in a head is not let through", async () => {

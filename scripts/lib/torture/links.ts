@@ -181,6 +181,7 @@ function headOf(socket: Socket): Promise<Buffer | null> {
     const end = (result: Buffer | null): void => {
       socket.pause();
       socket.off("data", take);
+      socket.off("end", give);
       socket.off("close", give);
       resolve(result);
     };
@@ -191,6 +192,7 @@ function headOf(socket: Socket): Promise<Buffer | null> {
     };
     const give = (): void => end(null);
     socket.on("data", take);
+    socket.on("end", give);
     socket.on("close", give);
   });
 }
