@@ -20,8 +20,11 @@ export interface ExpiryOptions {
   readonly wake: () => void;
 }
 
-/** An `expire` whose entry is not decided in this time is proposed anew: at most so often while nothing can be committed. */
-export const expireWaitMs = 2_000;
+/**
+ * An `expire` that this member has not applied in this time is proposed anew: at most so often while nothing is committed, or nothing can be
+ * applied here because this disk hangs. As often as the clock writes entries, so that what is due is late by one of these at most.
+ */
+export const expireWaitMs = 1_000;
 
 export class Expiry {
   readonly #options: ExpiryOptions;

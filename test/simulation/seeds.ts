@@ -170,4 +170,22 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause:
       "leaders missed their quorum again and again, and the liveness check gave leases no time for what that takes from cluster time",
   },
+  {
+    seed: 948000020,
+    eventsMax: 40_000,
+    cause:
+      "an expiry that a leader could not apply, since its disk hung, kept the next one waiting for two seconds",
+  },
+  {
+    seed: 948000063,
+    eventsMax: 40_000,
+    cause:
+      "an expiry that a leader could not apply, since its disk hung, kept the next one waiting for two seconds",
+  },
+  {
+    seed: 948000123,
+    eventsMax: 40_000,
+    cause:
+      "an expiry that a leader could not apply, since its disk hung, kept the next one waiting for two seconds",
+  },
 ];
