@@ -21,7 +21,8 @@ const scanEvery = 64;
 
 export class MonotoneMarks {
   readonly #violate: Violate;
-  readonly #marks = new Map<SimMember, Marks>();
+  /** By the member's number. */
+  readonly #marks: (Marks | undefined)[] = [];
   #changes = 0;
 
   constructor(violate: Violate) {
@@ -30,13 +31,13 @@ export class MonotoneMarks {
 
   /** A process began on a disk that holds this term. */
   started(member: SimMember, term: Term): void {
-    this.#marks.set(member, { term, commit: 0, applied: 0, revision: 0, lastIndex: 0 });
+    this.#marks[member.number] = { term, commit: 0, applied: 0, revision: 0, lastIndex: 0 };
   }
 
   /** Returns whether anything has changed since the last look. */
   look(member: SimMember): boolean {
     const { replica, core } = member;
-    const marks = this.#marks.get(member);
+    const marks = this.#marks[member.number];
     if (replica === null || core === null || marks === undefined) return false;
     const { node } = core.view;
     const { term, log } = node;
