@@ -429,4 +429,25 @@ export const raftMutants: readonly Mutant[] = [
     find: `if (this.#isClockEntryDue) this.#append({ kind: "clock" });`,
     replace: ``,
   },
+  {
+    name: "a leader that hears from no quorum goes on leading",
+    catalogue: "B15",
+    file: "raft/leader.ts",
+    find: `return this.#stepDown("lost the quorum");`,
+    replace: `this.#ticksSinceQuorumCheck = 0;`,
+  },
+  {
+    name: "a refused pre-vote is not answered",
+    catalogue: "B11",
+    file: "raft/voting.ts",
+    find: `node.send({ ...node.to(message.from), type: "preVoteReply", term, granted });`,
+    replace: `if (granted) node.send({ ...node.to(message.from), type: "preVoteReply", term, granted });`,
+  },
+  {
+    name: "a membership is changed while another change is under way",
+    catalogue: "B58",
+    file: "raft/membership-change.ts",
+    find: `if (membershipIndex > commitIndex || isJoint(membership)) return { refused: "changeInProgress" };`,
+    replace: ``,
+  },
 ];
