@@ -513,7 +513,9 @@ export class Simulation implements NemesisWorld {
 
   #arrived(what: string, from: NodeId, to: NodeId, message: Message | null, delayMs: number): void {
     this.#delayMaxMs = Math.max(this.#delayMaxMs, delayMs);
-    this.trace.event(this.time.nowMs, what, this.#byId.get(to)!, message ?? from);
+    const member = this.#byId.get(to)!;
+    this.trace.event(this.time.nowMs, what, member, message ?? from);
+    if (message !== null) this.checkers.arriving(member, message);
   }
 
   #mark(what: string): void {

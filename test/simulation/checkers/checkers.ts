@@ -9,6 +9,7 @@ import type { SimMember } from "../world/member.ts";
 import type { Endpoint } from "../world/network.ts";
 import { AgreedState } from "./agreed-state.ts";
 import { CommittedLog } from "./committed-log.ts";
+import { ConfirmedRounds } from "./confirmed-rounds.ts";
 import { DamageMarks } from "./damage.ts";
 import { DurableLog } from "./durable-log.ts";
 import { Elections } from "./elections.ts";
@@ -48,6 +49,7 @@ export class Checkers {
   readonly #marks: MonotoneMarks;
   readonly #matching: LogMatching;
   readonly #memberships: MembershipSteps;
+  readonly #rounds: ConfirmedRounds;
   readonly #violate: Violate;
   readonly #nowMs: () => number;
   readonly #members = new Map<NodeId, SimMember>();
@@ -66,6 +68,7 @@ export class Checkers {
     const { violate } = options;
     this.#violate = violate;
     this.#nowMs = options.nowMs;
+    this.#rounds = new ConfirmedRounds(violate);
     this.state = new AgreedState(violate);
     this.outcomes = new Outcomes(violate);
     this.leases = new Leases(violate, options.clocks);
@@ -78,6 +81,7 @@ export class Checkers {
     this.reads = new ReadFloors({
       violate,
       committed: this.committed,
+      rounds: this.#rounds,
       slowestRate: options.slowestRate,
       delayMaxMs: options.delayMaxMs,
     });
@@ -143,9 +147,14 @@ export class Checkers {
   sending(from: SimMember, message: Message): void {
     this.damage.sending(from, message);
     this.elections.sending(from, message);
+    this.#rounds.sending(from, message, this.#nowMs());
     if (message.type === "appendReply" && message.accepted)
       checkAcknowledgement(from, message, this.elections.leaderOf(message.term), this.#violate);
     checkStorageGate(from.id, message, this.logOf(from), from.installedIndex, this.#violate);
+  }
+
+  arriving(at: SimMember, message: Message): void {
+    this.#rounds.arriving(at, message, this.#nowMs());
   }
 
   refused(judge: Endpoint, other: Endpoint): void {

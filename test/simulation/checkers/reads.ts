@@ -10,15 +10,18 @@ import { unknownStaleness } from "../../../src/replica/reads.ts";
 import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
 import type { CommittedLog } from "./committed-log.ts";
+import type { ConfirmedRounds } from "./confirmed-rounds.ts";
 
 export interface ReadFloor {
   readonly index: Index;
+  readonly askedAtMs: number;
   readonly options: ReadOptions;
 }
 
 export class ReadFloors {
   readonly #violate: Violate;
   readonly #committed: CommittedLog;
+  readonly #rounds: ConfirmedRounds;
   /** The slowest clock's milliseconds in one true millisecond. */
   readonly #slowestRate: number;
   /** How long ago a heartbeat that has just arrived may have been sent: no member can know that. */
@@ -27,17 +30,19 @@ export class ReadFloors {
   constructor(options: {
     readonly violate: Violate;
     readonly committed: CommittedLog;
+    readonly rounds: ConfirmedRounds;
     readonly slowestRate: number;
     readonly delayMaxMs: () => number;
   }) {
     this.#violate = options.violate;
     this.#committed = options.committed;
+    this.#rounds = options.rounds;
     this.#slowestRate = options.slowestRate;
     this.#delayMaxMs = options.delayMaxMs;
   }
 
-  asked(options: ReadOptions): ReadFloor {
-    return { index: this.#committed.lastIndex, options };
+  asked(options: ReadOptions, nowMs: number): ReadFloor {
+    return { index: this.#committed.lastIndex, askedAtMs: nowMs, options };
   }
 
   /** The read is allowed now, on this member. */
@@ -50,6 +55,7 @@ export class ReadFloors {
         "linearizable read",
         `${member.id} had applied ${appliedIndex}, and ${floor.index} was committed before it was asked`,
       );
+    if (consistency === "linearizable") this.#rounds.check(member, floor.askedAtMs, nowMs);
     if (minRevision !== null && replica.registry.revision < minRevision)
       this.#violate(
         "minRevision",

@@ -215,7 +215,7 @@ export class Client {
     const { checkers, gateway, time, history } = this.#options;
     const member = this.#member;
     const beganMs = time.nowMs;
-    const floor = checkers.reads.asked(options);
+    const floor = checkers.reads.asked(options, beganMs);
     gateway.call<{ readonly host: string | null } | RollcallError>(
       `${this.#options.name}.${this.#calls}`,
       options.consistency === "linearizable" ? "read!" : "read",
