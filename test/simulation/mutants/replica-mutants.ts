@@ -133,10 +133,8 @@ export const replicaMutants: readonly Mutant[] = [
     name: "the membership is missing from the image",
     catalogue: "B47",
     file: "replica/applier.ts",
-    find: `  if (entry.kind === "membership")
-    return {`,
-    replace: `  if (false)
-    return {`,
+    find: `const isMembership = entry.kind === "membership";`,
+    replace: `const isMembership = entry.index < 0 && entry.kind === "membership";`,
   },
   {
     name: "the image is written on while another takes its place",
