@@ -191,6 +191,7 @@ export const knownSeeds: readonly KnownSeed[] = [
   {
     seed: 952000035,
     eventsMax: 40_000,
-    cause: "an expiry that a leader could not apply, since its disk hung, kept the next one waiting for two seconds",
+    cause:
+      "an expiry that a leader could not apply, since its disk hung, kept the next one waiting for two seconds",
   },
 ];
