@@ -101,7 +101,9 @@ export class Leader {
     if (this.#ticksSinceQuorumCheck >= this.#node.config.electionTicks) this.#checkQuorum();
   }
 
+  /** Not during a hand-over: its target needs the whole log, and what time made due could not be proposed (thesis §3.10). */
   get #isClockEntryDue(): boolean {
+    if (this.#transfer !== null) return false;
     return this.#node.leasesExist && isClockEntryDue(this.#node.config, this.#clock.ageMs(this.#node.nowMs));
   }
 

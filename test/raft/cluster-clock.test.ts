@@ -115,3 +115,27 @@ test("the next leader goes on from the last stamp, and gives no second grace wit
   network.nowMs += 300;
   expect(network.core("n2").clusterTime(network.nowMs)).toBe(before + 300);
 });
+
+test("while leadership is handed over no clock entry is appended, and one is when that came to nothing", () => {
+  const network = new RaftNetwork();
+  network.bootstrap(["n1", "n2", "n3"]);
+  network.leasesExist = true;
+  network.elect("n1");
+  const core = network.core("n1");
+  const pass = (ticks: number): void => {
+    for (let i = 0; i < ticks; i += 1) {
+      network.tickAll();
+      network.takeInFlight(({ type }) => type === "timeoutNow");
+      network.settle();
+    }
+  };
+  // After the grace, the last stamp is as old as it may be without a new one.
+  pass(40 + 18);
+  const { lastIndex } = core.status;
+  network.step("n1", { kind: "transfer", nowMs: network.nowMs, to: "n2" });
+  pass(9);
+  expect(core.status).toMatchObject({ role: "leader", transferringTo: "n2", lastIndex });
+  pass(1);
+  expect(core.status).toMatchObject({ role: "leader", transferringTo: null, lastIndex: lastIndex + 1 });
+  expect(core.entryAt(lastIndex + 1)?.kind).toBe("clock");
+});

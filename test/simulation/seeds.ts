@@ -194,4 +194,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause:
       "an expiry that a leader could not apply, since its disk hung, kept the next one waiting for two seconds",
   },
+  {
+    seed: 964000010,
+    eventsMax: 40_000,
+    cause:
+      "a leader wrote clock entries while it handed over, late with everything, and could not propose what they made due",
+  },
 ];

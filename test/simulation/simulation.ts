@@ -371,8 +371,7 @@ export class Simulation implements NemesisWorld {
       clocks: {
         fastestRate: 1 + clockDrift,
         jumpsMs: () => this.#clockJumpsMs,
-        // While leadership is handed over nothing is proposed, and an attempt may come to nothing.
-        lateMaxMs: settings.raft.clockStepMaxMs + this.unitMs + 10 * settings.raft.tickMs,
+        lateMaxMs: settings.raft.clockStepMaxMs + 10 * settings.raft.tickMs,
         graceIntervalMs: settings.raft.electionGraceIntervalMs,
       },
     });
