@@ -7,7 +7,7 @@ import { RollcallError } from "../lib/errors.ts";
 import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
 import type { BootState, Entry, EntryId, Index, Membership } from "../raft/types.ts";
-import { commandVersion, type Command, type Envelope, type RegistryEvent } from "../registry/commands.ts";
+import type { Command, RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
 import { Admin } from "./admin.ts";
 import { AppliedWaiters } from "./applied-waiters.ts";
@@ -15,6 +15,7 @@ import { Applier } from "./applier.ts";
 import { Expiry, expireWaitMs } from "./expiry.ts";
 import { Health } from "./health.ts";
 import { ImageWriter } from "./image-writer.ts";
+import { proposeOwn } from "./own-proposal.ts";
 import type { LogBase, Recovered, StorageFailure } from "./ports.ts";
 import { Proposals } from "./proposals.ts";
 import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
@@ -112,7 +113,8 @@ export class Wiring {
 
   enqueueWrite(command: Command, write: QueuedWrite, end: (end: WriteEnd) => void): void {
     const { idempotencyKey, by, deadlineMs, awaitApplied } = write;
-    const envelope = this.#envelopeOf(command, idempotencyKey, by);
+    const { id, ports } = this.options;
+    const envelope = { command, member: id, at: ports.clock.wallMs(), idempotencyKey, by };
     if (this.#diskFailure !== null) return end({ kind: "error", error: this.refusal("not_applied") });
     const startedMs = this.nowMs();
     const isTaken = this.queue.add({
@@ -124,11 +126,6 @@ export class Wiring {
       end,
     });
     if (isTaken) this.driver.wake();
-  }
-
-  #envelopeOf(command: Command, idempotencyKey: string | null, by: string | null): Envelope {
-    const { id, ports } = this.options;
-    return { command, member: id, at: ports.clock.wallMs(), idempotencyKey, by };
   }
 
   /** Dials whoever belongs to the cluster now, by the membership that stands there in the log. */
@@ -273,21 +270,9 @@ export class Wiring {
       nextDeadline: () => this.applier.registry.nextDeadline(),
       isLeader: () => this.isLeader && this.#diskFailure === null,
       clusterTime: () => this.core.clusterTime(this.nowMs()),
-      propose: (command, end) => this.#proposeOwn(command, end),
+      propose: (command, end) => proposeOwn(this, command, expireWaitMs, end),
       wake: () => this.driver.wake(),
     });
-  }
-
-  /** Only from within a turn. */
-  #proposeOwn(command: Command, end: (isApplied: boolean) => void): void {
-    const batch = { version: commandVersion, envelopes: [this.#envelopeOf(command, null, null)] };
-    const ctx = this.proposals.open({
-      batch,
-      deadlineMs: this.nowMs() + expireWaitMs,
-      end: ({ kind }) => end(kind === "committed"),
-    });
-    const payload = this.options.ports.codec.encode(batch);
-    this.driver.step({ kind: "propose", ctx, payload, ifTerm: null, isOwn: true });
   }
 
   #makeImageWriter(): ImageWriter {
