@@ -200,4 +200,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause:
       "a leader wrote clock entries while it handed over, late with everything, and could not propose what they made due",
   },
+  {
+    seed: 985000150,
+    eventsMax: 40_000,
+    cause:
+      "the lease checker took a deadline for known when others' disks had committed it, and the leader's own was late by more than a second",
+  },
 ];

@@ -8,7 +8,7 @@ import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
 import type { Endpoint } from "../world/network.ts";
 import { AgreedState } from "./agreed-state.ts";
-import { CommittedLog } from "./committed-log.ts";
+import { CommittedLog, type CommittedBy } from "./committed-log.ts";
 import { ConfirmedRounds } from "./confirmed-rounds.ts";
 import { DamageMarks } from "./damage.ts";
 import { DurableLog } from "./durable-log.ts";
@@ -75,7 +75,7 @@ export class Checkers {
     this.committed = new CommittedLog({
       violate,
       hasHeld: (member, entry) => this.#hasHeld(member, entry),
-      onCommitted: (entry, stampedUpTo) => this.#committed(entry, stampedUpTo),
+      onCommitted: (entry, by) => this.#committed(entry, by),
     });
     this.elections = new Elections(violate, this.committed);
     this.reads = new ReadFloors({
@@ -168,6 +168,8 @@ export class Checkers {
   applied(member: SimMember, index: Index): void {
     this.stepped(member);
     this.state.applied(member, index);
+    if (member.replica?.isLeader === true)
+      this.leases.appliedByLeader(index, member.core!.view.node.log.lastClusterTime);
   }
 
   registryEvents(member: SimMember, events: readonly RegistryEvent[]): void {
@@ -217,7 +219,7 @@ export class Checkers {
     return this.#lost.get(nameOf(member)) ?? [];
   }
 
-  #committed(entry: Entry, stampedUpTo: number): void {
+  #committed(entry: Entry, by: CommittedBy): void {
     const change = this.state.committed(entry);
     const { index, envelopes, results, events } = change;
     envelopes.forEach((envelope, i) => {
@@ -238,7 +240,7 @@ export class Checkers {
     }
     const mayHaveExpired = envelopes.some(({ command }) => command.kind === "expire");
     const isNewTurn = entry.kind === "election" || mayHaveExpired;
-    this.leases.checkOverdue(this.state, entry.clusterTime, isNewTurn, stampedUpTo);
+    this.leases.checkOverdue(this.state, entry.clusterTime, isNewTurn, by);
   }
 }
 

@@ -13,11 +13,17 @@ const checker = "committed log";
 
 export type MembershipEntry = Entry & { readonly kind: "membership" };
 
+/** The member that commits an entry first, at that moment: what the last entry in its log is stamped, and up to where it has applied. */
+export interface CommittedBy {
+  readonly stampedUpTo: number;
+  readonly appliedIndex: Index;
+}
+
 export class CommittedLog {
   readonly #violate: Violate;
   /** Whether this incarnation has, or ever had before its disk was damaged, this entry in its durable log. */
   readonly #hasHeld: (member: Member, entry: EntryId) => boolean;
-  readonly #onCommitted: (entry: Entry, stampedUpTo: number) => void;
+  readonly #onCommitted: (entry: Entry, by: CommittedBy) => void;
   /** `#entries[i]` has the index i + 1. */
   readonly #entries: Entry[] = [];
   /** True time at which each was first known to be committed. */
@@ -36,8 +42,7 @@ export class CommittedLog {
   constructor(options: {
     readonly violate: Violate;
     readonly hasHeld: (member: Member, entry: EntryId) => boolean;
-    /** `stampedUpTo`: the cluster time of the last entry in the log of the member that committed it first, at that moment. */
-    readonly onCommitted: (entry: Entry, stampedUpTo: number) => void;
+    readonly onCommitted: (entry: Entry, by: CommittedBy) => void;
   }) {
     this.#violate = options.violate;
     this.#hasHeld = options.hasHeld;
@@ -123,7 +128,7 @@ export class CommittedLog {
       this.#timesMs.push(nowMs);
       // What is committed at once ends with an entry of the leader's own term (paper §5.4.2).
       this.#committedIn.push(log.termAt(log.commitIndex) ?? 0);
-      this.#onCommitted(entry, log.lastClusterTime);
+      this.#onCommitted(entry, { stampedUpTo: log.lastClusterTime, appliedIndex: log.appliedIndex });
     }
     const newest = log.commitIndex === this.#entries.length ? this.last : null;
     if (newest !== null && this.#checkedMajority < newest.index)

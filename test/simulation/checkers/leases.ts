@@ -8,6 +8,7 @@ import type { Index } from "../../../src/raft/types.ts";
 import type { RegistryEvent } from "../../../src/registry/commands.ts";
 import type { Violate } from "../violation.ts";
 import type { AgreedState } from "./agreed-state.ts";
+import type { CommittedBy } from "./committed-log.ts";
 
 /** The last acknowledged sign of life of one registration. */
 interface Sign {
@@ -39,9 +40,11 @@ export class Leases {
 
   /** Cluster time of the last grace. */
   #heldAt: number | null = null;
-  /** Of each committed entry: its own stamp, and the last one that was made before a leader could know of it. */
+  /** Of each committed entry: its own stamp, and the last one that was made before a leader knew of it. */
   readonly #stamps: number[] = [];
   readonly #stampedUpTo: number[] = [];
+  /** The last entry that a leader has applied. */
+  #appliedByLeader: Index = 0;
   /** Every stamp up to here was made before its leader could propose what is due now. */
   #stampedUnknowing = 0;
 
@@ -86,19 +89,28 @@ export class Leases {
   }
 
   /**
-   * After each committed entry, which was stamped `stamp`. `stampedUpTo`: the last stamp in the log of its leader then. `isNewTurn`: a leader's
-   * first entry, or one that expired what was due by its own stamp.
+   * A leader has applied what is committed up to `index`: only now can it know the deadlines that this set. Until its own disk has an entry
+   * that others' disks committed, it goes on stamping in the dark.
+   */
+  appliedByLeader(index: Index, stampedUpTo: number): void {
+    for (let i = this.#appliedByLeader; i < index; i += 1) this.#stampedUpTo[i] = stampedUpTo;
+    this.#appliedByLeader = Math.max(this.#appliedByLeader, index);
+  }
+
+  /**
+   * After each committed entry, which was stamped `stamp`. `isNewTurn`: a leader's first entry, or one that expired what was due by its own
+   * stamp.
    *
    * A leader proposes to expire what it has applied, one entry at a time, and what its predecessors left when its first entry is committed
    * (paper §5.4.2). A leader that can commit nothing, because of slow followers for example, goes on stamping in the dark.
    */
-  checkOverdue({ registry }: AgreedState, stamp: number, isNewTurn: boolean, stampedUpTo: number): void {
+  checkOverdue({ registry }: AgreedState, stamp: number, isNewTurn: boolean, by: CommittedBy): void {
     this.#stamps.push(stamp);
-    this.#stampedUpTo.push(stampedUpTo);
-    if (isNewTurn) this.#stampedUnknowing = stampedUpTo;
+    this.#stampedUpTo.push(by.stampedUpTo);
+    if (isNewTurn) this.#stampedUnknowing = by.stampedUpTo;
     const deadline = registry.nextDeadline();
     if (deadline === null || deadline + this.#clocks.lateMaxMs >= stamp) return;
-    const knownAt = Math.max(deadline, this.#stampedUnknowing, this.#knownAt(deadline));
+    const knownAt = Math.max(deadline, this.#stampedUnknowing, this.#knownAt(deadline, by.appliedIndex));
     if (knownAt + this.#clocks.lateMaxMs < stamp)
       this.#violate(
         "late expiry",
@@ -106,10 +118,13 @@ export class Leases {
       );
   }
 
-  /** No entry sets a deadline before its own stamp: whatever set this one was committed with the last entry of that time at the latest. */
-  #knownAt(deadline: number): number {
-    const after = this.#stamps.findLastIndex((stamp) => stamp <= deadline);
-    return this.#stampedUpTo[after] ?? 0;
+  /**
+   * No entry sets a deadline before its own stamp: whatever set this one was applied with the last entry of that time at the latest. Infinity
+   * for not yet.
+   */
+  #knownAt(deadline: number, appliedIndex: Index): number {
+    const last = this.#stamps.findLastIndex((stamp) => stamp <= deadline);
+    return last < appliedIndex ? (this.#stampedUpTo[last] ?? 0) : Infinity;
   }
 
   #expired(event: RegistryEvent & { type: "delete" }, index: Index, nowMs: number): void {
