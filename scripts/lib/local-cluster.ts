@@ -3,7 +3,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { createServer } from "node:net";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -116,21 +116,19 @@ function plan({ members, folder, port }: Settings): readonly Omit<Member, "proce
 }
 
 async function mustBeFree(ports: readonly number[]): Promise<void> {
-  const inUse = await Promise.all(ports.map(answers));
-  const port = ports.find((_, index) => inUse[index]);
+  const free = await Promise.all(ports.map(isFree));
+  const port = ports.find((_, index) => !free[index]);
   if (port !== undefined) {
-    fail(`port ${port} is in use: stop what listens there (another cluster?), or give --port BASE.`);
+    fail(`port ${port} is in use: stop what uses it (another cluster?), or give --port BASE.`);
   }
 }
 
-function answers(port: number): Promise<boolean> {
+/** Tried as the member will: a port from which somebody connects elsewhere answers nobody and cannot be listened on. */
+function isFree(port: number): Promise<boolean> {
   return new Promise((done) => {
-    const socket = connect({ host: "127.0.0.1", port });
-    socket.once("connect", () => {
-      socket.destroy();
-      done(true);
-    });
-    socket.once("error", () => done(false));
+    const server = createServer();
+    server.once("error", () => done(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
   });
 }
 
@@ -170,15 +168,23 @@ function launch(planned: Omit<Member, "process">, index: number): Member {
   return { ...planned, process: child };
 }
 
+const isRunning = ({ process: { exitCode, signalCode } }: Member): boolean =>
+  exitCode === null && signalCode === null;
+
 type Picture = { readonly leader: string | null };
 
-/** The leader, once every member is ready to take requests; null before. */
+const answerMs = 2_000;
+
+const ask = (url: string): Promise<Response> => fetch(url, { signal: AbortSignal.timeout(answerMs) });
+
+/** The leader, once every member that runs is ready to take requests; null before. */
 async function findLeader(members: readonly Member[]): Promise<string | null> {
+  const running = members.filter(isRunning);
   try {
-    const ready = await Promise.all(members.map(({ clientUrl }) => fetch(`${clientUrl}/readyz`)));
+    const ready = await Promise.all(running.map(({ clientUrl }) => ask(`${clientUrl}/readyz`)));
     await Promise.all(ready.map((answer) => answer.text()));
     if (ready.some((answer) => !answer.ok)) return null;
-    const answer = await fetch(`${members[0]?.clientUrl}/v1/cluster`);
+    const answer = await ask(`${running[0]?.clientUrl}/v1/cluster`);
     return answer.ok ? ((await answer.json()) as Picture).leader : null;
   } catch {
     return null;
@@ -188,12 +194,15 @@ async function findLeader(members: readonly Member[]): Promise<string | null> {
 function introduce(settings: Settings, members: readonly Member[], leader: string, seconds: string): void {
   const bold = (text: string): string => styleText("bold", text);
   const dim = (text: string): string => styleText("dim", text);
-  const rows = members.map(({ id, clientUrl, process: { pid } }) => {
+  const rows = members.map((member) => {
+    const { id, clientUrl, process: child } = member;
+    if (!isRunning(member)) return `    ${id}  ${clientUrl}  ended: its log is below`;
     const role = id === leader ? bold("leader  ") : "follower";
-    return `    ${id}  ${clientUrl}  ${role}  pid ${pid}`;
+    return `    ${id}  ${clientUrl}  ${role}  pid ${child.pid}`;
   });
+  const running = members.filter(isRunning);
   // Those that live on when the leader is killed.
-  const others = members.length === 1 ? members : members.filter(({ id }) => id !== leader);
+  const others = running.length === 1 ? running : running.filter(({ id }) => id !== leader);
   const first = others[0]?.clientUrl;
   const last = others.at(-1)?.clientUrl;
   const leaderPid = members.find(({ id }) => id === leader)?.process.pid;
@@ -228,7 +237,7 @@ function watch(member: Member, members: readonly Member[]): void {
   ${styleText("bold", `${member.id} ${how}.`)} To start it again, in another terminal:
     ./scripts/rollcall serve --config ${shown(member.configFile)}
 `);
-    if (members.every(({ process: { exitCode, signalCode } }) => exitCode !== null || signalCode !== null)) {
+    if (!members.some(isRunning)) {
       printKeptBack();
       fail("no member runs any more.");
     }
@@ -270,16 +279,20 @@ const members = planned.map(launch);
 for (const member of members) watch(member, members);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(members));
 
-const patienceMs = 30_000;
+/** A cluster that is founded needs all its members; one that is there does without some. */
+const patienceMs = (): number => (members.every(isRunning) ? 30_000 : 5_000);
 let leader: string | null = null;
-while (leader === null && !isStopping && performance.now() - startedAt < patienceMs) {
+while (leader === null && !isStopping) {
   await sleep(50);
   leader = await findLeader(members);
-  // Whoever ends while the cluster starts has said why.
-  if (members.some(({ process: child }) => child.exitCode !== null)) break;
+  if (leader === null && keptBack !== null && performance.now() - startedAt > patienceMs()) {
+    console.log(`\n  Not ready after ${seconds(startedAt)} s. It goes on; what the members say:\n`);
+    printKeptBack();
+  }
 }
-if (leader !== null) {
-  keptBack = [];
+if (leader !== null && !isStopping) {
+  // How they started is of interest only where one did not.
+  if (members.every(isRunning)) keptBack = [];
   introduce(settings, members, leader, seconds(startedAt));
+  printKeptBack();
 }
-printKeptBack();

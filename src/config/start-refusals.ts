@@ -5,7 +5,7 @@ import { showAddress, type Address } from "./option-kinds.ts";
 import { flagOf } from "./options.ts";
 
 const portReasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another process listens there already",
+  EADDRINUSE: "another process uses that port, to listen or for a connection from there",
   EACCES: "this user may not use that port",
   EADDRNOTAVAIL: "this machine does not have that address",
   ENOTFOUND: "there is no such host",

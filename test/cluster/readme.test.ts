@@ -20,7 +20,7 @@ import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { optionsAsMarkdown } from "../../src/config/render-options.ts";
 import { endpoints } from "../../src/http/endpoints.ts";
-import { freePortRun } from "../support/free-port-run.ts";
+import { freePortRun } from "../support/free-ports.ts";
 import { ShellProcess } from "../support/shell-process.ts";
 import { waitFor } from "../support/wait-for.ts";
 

@@ -2,13 +2,14 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFailed, onTestFinished, test } from "vitest";
-import { waitFor } from "../support/wait-for.ts";
+import { freePortRun } from "../support/free-ports.ts";
+import { NeverError, waitFor } from "../support/wait-for.ts";
 
 const script = fileURLToPath(new URL("../../scripts/start", import.meta.url));
 
@@ -33,10 +34,12 @@ function start(...args: readonly string[]): Started {
 }
 
 async function screenOf(started: Started): Promise<string> {
-  await waitFor(() => started.output.includes("Ctrl-C stops all members."), {
-    what: "the screen is complete",
-    withinMs: 40_000,
-  });
+  const isComplete = (): boolean => {
+    if (started.output.includes("Ctrl-C stops all members.")) return true;
+    if (started.child.exitCode === null) return false;
+    throw new NeverError(`./scripts/start has ended: ${started.output}`);
+  };
+  await waitFor(isComplete, { what: "the screen is complete", withinMs: 40_000 });
   return started.output;
 }
 
@@ -47,27 +50,13 @@ async function ended({ child }: Started): Promise<number | null> {
   return child.exitCode;
 }
 
-/** A base from which on all ports that five members need are free. */
-async function freeBase(): Promise<number> {
-  for (;;) {
-    const base = 20_000 + Math.floor(Math.random() * 20_000);
-    const inUse = await Promise.all(
-      [1, 2, 3, 4, 5, 101, 102, 103, 104, 105].map((offset) => answers(base + offset)),
-    );
-    if (!inUse.includes(true)) return base;
-  }
+async function stopped(started: Started): Promise<void> {
+  started.child.kill("SIGINT");
+  expect(await ended(started)).toBe(0);
 }
 
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}
+/** A base from which on all ports that five members need are free. */
+const freeBase = (): Promise<number> => freePortRun([1, 2, 3, 4, 5, 101, 102, 103, 104, 105]);
 
 test("the first screen's commands work: register, find, kill the leader, find again; Ctrl-C stops all", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rollcall-start-"));
@@ -115,10 +104,6 @@ test("a cluster of another size is not begun over the data of one, unless --rese
   const folder = mkdtempSync(join(tmpdir(), "rollcall-start-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const where = ["--data", folder, "--port", String(await freeBase())];
-  const stopped = async (started: Started): Promise<void> => {
-    started.child.kill("SIGINT");
-    expect(await ended(started)).toBe(0);
-  };
   const one = start(...where, "--members", "1");
   onTestFinished(() => void one.child.kill("SIGINT"));
   const [, url = "", body = ""] = /curl -X PUT (\S+) .* -d '(.*)'/.exec(await screenOf(one)) ?? [];
@@ -137,6 +122,45 @@ test("a cluster of another size is not begun over the data of one, unless --rese
   expect((await screenOf(five)).match(memberLine)).toHaveLength(5);
   expect((await fetch(url)).status).toBe(404);
   await stopped(five);
+});
+
+test("a member that cannot start is told, with why, and the others are a cluster without it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "rollcall-start-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const where = ["--data", folder, "--port", String(await freeBase())];
+  const whole = start(...where);
+  onTestFinished(() => void whole.child.kill("SIGINT"));
+  await screenOf(whole);
+  await stopped(whole);
+
+  rmSync(join(folder, "n2"), { recursive: true });
+  writeFileSync(join(folder, "n2"), "where its folder should be");
+  const two = start(...where);
+  onTestFinished(() => void two.child.kill("SIGINT"));
+  expect((await screenOf(two)).match(memberLine)).toHaveLength(2);
+  await waitFor(() => two.output.includes("n2 ended with status"), { what: "the log is shown" });
+  expect(two.output).toMatch(/n2 {2}\S+ {2}ended: its log is below\n/);
+  expect(two.output).toMatch(/n2 │ .*The data folder \S+n2 cannot be used: there is a file of that name/);
+  await stopped(two);
+});
+
+test("a port from which a connection goes out is in use, though nobody answers there", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const connection = connect({ host: "127.0.0.1", port: (server.address() as AddressInfo).port });
+  onTestFinished(() => {
+    connection.destroy();
+    server.close();
+  });
+  await once(connection, "connect");
+  const { localPort = 0 } = connection;
+  const folder = mkdtempSync(join(tmpdir(), "rollcall-start-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const refused = start("--data", folder, "--port", String(localPort - 1), "--members", "1");
+  expect(await ended(refused)).toBe(1);
+  expect(refused.output).toBe(
+    `start: port ${localPort} is in use: stop what uses it (another cluster?), or give --port BASE.\n`,
+  );
 });
 
 test("wrong usage is told in a sentence", async () => {

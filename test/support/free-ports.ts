@@ -1,11 +1,44 @@
-import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
+/**
+ * Ports of 127.0.0.1 for what listens, ends and listens there again. They lie below those that systems give to outgoing
+ * connections (from 32,768 on under Linux, from 49,152 on elsewhere): such a connection keeps a listener away from its
+ * port while it is open and for a minute after, and a suite leaves thousands of them.
+ */
 
-/** Ports of 127.0.0.1 that nobody listened on a moment ago, all different. */
+import { once } from "node:events";
+import { createServer } from "node:net";
+
+const lowest = 10_000;
+const highest = 32_000;
+
+const attempts = 100;
+
+/** So many ports, all different, that nobody used a moment ago. */
 export async function freePorts(number: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: number }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
-  return ports;
+  const found = new Set<number>();
+  while (found.size < number) {
+    const port = await freePortRun([0]);
+    found.add(port);
+  }
+  return [...found];
+}
+
+/** A port such that those at the given distances from it are free, for programs that take a first port and count on from there. */
+export async function freePortRun(distances: readonly number[]): Promise<number> {
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const first = lowest + Math.floor(Math.random() * (highest - lowest));
+    const found = await Promise.all(distances.map((distance) => isFree(first + distance)));
+    if (found.every(Boolean)) return first;
+  }
+  throw new Error(`no free ports at the distances ${distances.join(", ")} in ${attempts} attempts`);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch {
+    return false;
+  }
+  await new Promise((resolve) => server.close(resolve));
+  return true;
 }
