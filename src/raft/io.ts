@@ -41,10 +41,10 @@ export type Input =
       /** Refuse unless this is still the term: a fence for forwarded proposals. Null for no fence. */
       readonly ifTerm: Term | null;
       /**
-       * The leader's own, as its clock entries are: taken whatever waits to be committed, since what time demands must not wait behind what
-       * clients ask for. Whoever proposes it bounds how many there are. Absent for no.
+       * What it may pass of the bound on uncommitted bytes. `urgent`: the part that others leave free. `own`: all of it, as the leader's clock
+       * entries do; whoever proposes such bounds how many there are. Absent for neither.
        */
-      readonly isOwn?: boolean;
+      readonly priority?: "urgent" | "own";
     }
   /** Asks for a linearizable read. Answered by `readReady` or `readFailed` with the same `ctx`. */
   | { readonly kind: "read"; readonly nowMs: number; readonly ctx: number; readonly id: string }

@@ -17,7 +17,10 @@ import type { Transitions } from "./role.ts";
 import { bestSuccessor, mayTakeOver, Transfer } from "./transfer.ts";
 import type { EntryId, Index, NodeId } from "./types.ts";
 
-type Proposal = Pick<Extract<Input, { kind: "propose" }>, "payload" | "ifTerm" | "isOwn">;
+type Proposal = Pick<Extract<Input, { kind: "propose" }>, "payload" | "ifTerm" | "priority">;
+
+/** Of the room for what is uncommitted. The rest is for what is urgent: it has to go on while the cluster is overloaded. */
+const ordinaryShare = 0.9;
 
 export class Leader {
   readonly role = "leader";
@@ -196,17 +199,18 @@ export class Leader {
   // ------------------------------------------------------------------ appending and committing
 
   /** Returns the new entry's id, or why there is none. */
-  propose({ payload, ifTerm, isOwn = false }: Proposal): EntryId | RejectReason {
+  propose({ payload, ifTerm, priority }: Proposal): EntryId | RejectReason {
     if (ifTerm !== null && ifTerm !== this.#node.term) return "termChanged";
     if (this.#isOnItsWayOut) return "transferring";
-    if (!isOwn && !this.#hasRoomFor(payload)) return "overloaded";
+    if (priority !== "own" && !this.#hasRoomFor(payload, priority === "urgent" ? 1 : ordinaryShare))
+      return "overloaded";
     return this.#append({ kind: "command", payload });
   }
 
   /** A single proposal passes whatever its size, or it could never be made. */
-  #hasRoomFor(payload: Uint8Array): boolean {
+  #hasRoomFor(payload: Uint8Array, share: number): boolean {
     const bytes = this.#uncommittedBytes + payload.length;
-    return this.#uncommittedBytes === 0 || bytes <= this.#node.config.uncommittedBytesMax;
+    return this.#uncommittedBytes === 0 || bytes <= share * this.#node.config.uncommittedBytesMax;
   }
 
   changeMembership(change: MembershipChange): EntryId | RejectReason {

@@ -32,5 +32,5 @@ export function proposeOwn(
     deadlineMs: clock.monotonicMs() + waitMs,
     end: ({ kind }) => end(kind === "committed"),
   });
-  driver.step({ kind: "propose", ctx, payload: codec.encode(batch), ifTerm: null, isOwn: true });
+  driver.step({ kind: "propose", ctx, payload: codec.encode(batch), ifTerm: null, priority: "own" });
 }

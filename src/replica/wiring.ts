@@ -28,6 +28,7 @@ import { StorageLane } from "./storage-lane.ts";
 import { WriteQueue, type QueuedWrite, type WriteEnd } from "./write-queue.ts";
 import { WriteRouter } from "./write-router.ts";
 
+const urgent = { priority: "urgent" } as const;
 const brokenDisk = "this member's disk failed";
 
 export class Wiring {
@@ -227,7 +228,8 @@ export class Wiring {
       forwardsInflightMax: settings.forwardsInflightMax,
       retryDelayMs: settings.retryDelayMs,
       leadership: () => ({ leader: this.core.leader, term: this.core.term }),
-      propose: (ctx, payload, ifTerm) => this.driver.step({ kind: "propose", ctx, payload, ifTerm }),
+      propose: (ctx, { payload, ifTerm, isUrgent }) =>
+        this.driver.step({ kind: "propose", ctx, payload, ifTerm, ...(isUrgent ? urgent : {}) }),
       nowMs: () => this.nowMs(),
       wake: () => this.driver.wake(),
     });

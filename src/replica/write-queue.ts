@@ -85,17 +85,21 @@ export class WriteQueue {
 
   /** Puts back writes that were surely not applied, in front of their lane, whatever its length. */
   putBack(writes: readonly PendingWrite[]): void {
-    const urgent = writes.filter(isUrgent);
-    const ordinary = writes.filter((write) => !isUrgent(write));
+    const urgent = writes.filter(({ envelope }) => isUrgent(envelope));
+    const ordinary = writes.filter(({ envelope }) => !isUrgent(envelope));
     this.#urgent = [...urgent, ...this.#urgent];
     this.#ordinary = [...ordinary, ...this.#ordinary];
   }
 
-  /** The next writes that fit into one log entry; empty when nothing waits. Outlived ones are ended on the way. */
-  takeBatch(nowMs: number): PendingWrite[] {
+  /**
+   * The next writes that fit into one log entry; empty when nothing waits. Outlived ones are ended on the way. `urgentAlone`: ordinary ones
+   * only where no urgent one waits.
+   */
+  takeBatch(nowMs: number, { urgentAlone = false } = {}): PendingWrite[] {
     const batch: PendingWrite[] = [];
     const room = { commands: this.#limits.entryCommandsMax, bytes: this.#limits.entryBytesMax };
     this.#urgent = this.#urgent.slice(this.#takeFrom(this.#urgent, batch, room, nowMs));
+    if (urgentAlone && batch.length > 0) return batch;
     this.#ordinary = this.#ordinary.slice(this.#takeFrom(this.#ordinary, batch, room, nowMs));
     return batch;
   }
@@ -145,7 +149,7 @@ export class WriteQueue {
   }
 
   #isFullFor(write: PendingWrite): boolean {
-    const share = isUrgent(write) ? 1 : 0.9;
+    const share = isUrgent(write.envelope) ? 1 : 0.9;
     const { pendingWritesMax, pendingBytesMax } = this.#limits;
     return this.#open.writes >= pendingWritesMax * share || this.#open.bytes >= pendingBytesMax * share;
   }
@@ -164,12 +168,12 @@ export class WriteQueue {
   }
 
   #laneOf(write: PendingWrite): PendingWrite[] {
-    return isUrgent(write) ? this.#urgent : this.#ordinary;
+    return isUrgent(write.envelope) ? this.#urgent : this.#ordinary;
   }
 }
 
-function isUrgent(write: PendingWrite): boolean {
-  const { kind } = write.envelope.command;
+/** What keeps leases alive, and what makes room. */
+export function isUrgent({ command: { kind } }: Envelope): boolean {
   return kind === "renew" || kind === "renewOne" || kind === "deregister";
 }
 

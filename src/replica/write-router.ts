@@ -14,6 +14,7 @@ import type { ProposalEnd, Proposals } from "./proposals.ts";
 import type { CommandCodec, PeerNetwork, PeerOutcome, PeerReply, PeerRequest, Scheduler } from "./ports.ts";
 import {
   endUnapplied,
+  isUrgent,
   unknownOutcome,
   type PendingWrite,
   type WriteEnd,
@@ -24,6 +25,12 @@ import {
 export interface Leadership {
   readonly leader: NodeId | null;
   readonly term: Term;
+}
+
+export interface RoutedProposal {
+  readonly payload: Uint8Array;
+  readonly ifTerm: Term | null;
+  readonly isUrgent: boolean;
 }
 
 export interface WriteRouterOptions {
@@ -38,7 +45,7 @@ export interface WriteRouterOptions {
   readonly retryDelayMs: number;
   readonly leadership: () => Leadership;
   /** Steps the proposal; the answer comes to `proposals`. */
-  readonly propose: (context: number, payload: Uint8Array, ifTerm: Term | null) => void;
+  readonly propose: (context: number, proposal: RoutedProposal) => void;
   readonly nowMs: () => number;
   readonly wake: () => void;
 }
@@ -50,6 +57,11 @@ export class WriteRouter {
   readonly #inflight = new Set<PendingWrite>();
   /** Until then nothing is sent again after a refusal, so that a leader in transition is not asked in a tight loop. */
   #pausedUntilMs = 0;
+  /**
+   * A batch was refused for want of room, and no ordinary write was committed since. So long what is urgent goes alone: it may use room that
+   * others may not, and must not be refused with them.
+   */
+  #isCrowded = false;
 
   constructor(options: WriteRouterOptions) {
     this.#options = options;
@@ -63,7 +75,7 @@ export class WriteRouter {
     if (leader === null || nowMs < this.#pausedUntilMs) return;
     while (queue.length > 0) {
       if (leader !== self && this.#forwardsInflight >= this.#options.forwardsInflightMax) return;
-      const writes = queue.takeBatch(nowMs);
+      const writes = queue.takeBatch(nowMs, { urgentAlone: this.#isCrowded });
       if (writes.length === 0) return;
       for (const write of writes) this.#inflight.add(write);
       if (leader === self) this.#propose(writes);
@@ -101,7 +113,11 @@ export class WriteRouter {
     const deadlineMs = this.#options.nowMs() + request.budgetMs;
     const end = (proposalEnd: ProposalEnd): void => reply(replyTo(proposalEnd, leader));
     const context = this.#options.proposals.open({ batch, deadlineMs, end });
-    this.#options.propose(context, request.payload, request.term);
+    this.#options.propose(context, {
+      payload: request.payload,
+      ifTerm: request.term,
+      isUrgent: batch.envelopes.every(isUrgent),
+    });
   }
 
   #decode(payload: Uint8Array): CommandBatch | null {
@@ -117,7 +133,11 @@ export class WriteRouter {
     const deadlineMs = Math.max(...writes.map((write) => write.deadlineMs));
     const end = (proposalEnd: ProposalEnd): void => this.#proposalEnded(writes, proposalEnd);
     const context = this.#options.proposals.open({ batch, deadlineMs, end });
-    this.#options.propose(context, this.#options.codec.encode(batch), null);
+    this.#options.propose(context, {
+      payload: this.#options.codec.encode(batch),
+      ifTerm: null,
+      isUrgent: batch.envelopes.every(isUrgent),
+    });
   }
 
   #proposalEnded(writes: readonly PendingWrite[], end: ProposalEnd): void {
@@ -151,6 +171,7 @@ export class WriteRouter {
   }
 
   #committed(writes: readonly PendingWrite[], results: readonly CommandResult[], index: number): void {
+    if (this.#isCrowded) this.#isCrowded = writes.every(({ envelope }) => isUrgent(envelope));
     writes.forEach((write, position) => {
       const result = results[position];
       if (result === undefined) throw new Error(`entry ${index} has too few results`);
@@ -170,6 +191,7 @@ export class WriteRouter {
   #refused(writes: readonly PendingWrite[], reason: string): void {
     if (reason === "malformed")
       return this.#fail(writes, "the leader could not read it; do all members run the same version?");
+    if (reason === "overloaded") this.#isCrowded = true;
     this.#options.queue.putBack(writes.filter((write) => this.#inflight.delete(write)));
     this.#pausedUntilMs = this.#options.nowMs() + this.#options.retryDelayMs;
     this.#options.scheduler.after(this.#options.retryDelayMs, () => this.#options.wake());

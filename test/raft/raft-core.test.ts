@@ -151,12 +151,24 @@ test("proposals beyond the limit of uncommitted bytes are refused until others c
   }
 });
 
+test("the last tenth of the limit of uncommitted bytes is kept for what is urgent", () => {
+  const network = newCluster({ uncommittedBytesMax: 1000 }, "n1");
+  const input = { kind: "propose", nowMs: network.nowMs, ctx: 1, ifTerm: null } as const;
+  const small = { ...input, payload: text("x".repeat(20)) };
+  expect(propose(network, "x".repeat(850))).toMatchObject({ kind: "proposalAppended" });
+  expect(answersOf(network, "n1", small)).toMatchObject([{ reason: "overloaded" }]);
+  const urgent = { ...small, priority: "urgent" } as const;
+  expect(answersOf(network, "n1", urgent)).toMatchObject([{ kind: "proposalAppended" }]);
+  const tooLarge = { ...urgent, payload: text("x".repeat(70)) };
+  expect(answersOf(network, "n1", tooLarge)).toMatchObject([{ reason: "overloaded" }]);
+});
+
 test("what a leader proposes of its own is taken whatever waits to be committed, and counts all the same", () => {
   const network = newCluster({ uncommittedBytesMax: 1000 }, "n1");
   const own = { kind: "propose", nowMs: network.nowMs, ctx: 1, payload: text("due"), ifTerm: null } as const;
   expect(propose(network, "x".repeat(1000))).toMatchObject({ kind: "proposalAppended" });
   expect(answersOf(network, "n1", own)).toMatchObject([{ reason: "overloaded" }]);
-  expect(answersOf(network, "n1", { ...own, isOwn: true })).toMatchObject([{ kind: "proposalAppended" }]);
+  expect(answersOf(network, "n1", { ...own, priority: "own" })).toMatchObject([{ kind: "proposalAppended" }]);
   network.settle();
   expect(propose(network, "x".repeat(1000))).toMatchObject({ kind: "proposalAppended" });
 });

@@ -52,6 +52,35 @@ test("one that was refused is proposed again in the next turn, which it does not
   expect([ends.length, turns()]).toEqual([2, 0]);
 });
 
+test("a lease that is renewed while nothing is committed does not run out, however much waits to be", () => {
+  const settings = { raft: { ...defaultRaftConfig, uncommittedBytesMax: 20_000 } };
+  const cluster = new VirtualCluster({ members: 3, random: seededRandom(6), settings });
+  const leader = cluster.waitForLeader();
+  const [follower] = cluster.ids.filter((id) => id !== leader);
+  cluster.mustSubmit(leader, register("a", { ttlMs: 4_000 }));
+  cluster.mustSubmit(leader, register("b", { ttlMs: 4_000 }));
+  cluster.messageFilter = ({ type }) => type !== "append";
+  const options = { timeoutMs: 60_000, idempotencyKey: null, by: null };
+  for (const id of [leader, follower!])
+    for (let n = 0; n < 100; n += 1) cluster.replica(id).submit(register(`${id}-${n}`), options, () => {});
+  cluster.time.runFor(2_000);
+
+  const renewed: boolean[] = [];
+  const renew = (id: string, instance: string): void =>
+    cluster
+      .replica(id)
+      .renew({ key: aKey(instance), incarnation: null, status: null }, 60_000, ({ ok }) => renewed.push(ok));
+  renew(leader, "a");
+  renew(follower!, "b");
+  // Past the deadlines that they had, and not past those that they ask for.
+  cluster.time.runFor(3_000);
+  cluster.messageFilter = () => true;
+  cluster.time.runUntil(() => renewed.length === 2, 5_000, "both renewals are answered");
+  expect(renewed).toEqual([true, true]);
+  const { registry } = cluster.replica(leader);
+  expect([registry.instance(aKey("a")), registry.instance(aKey("b"))]).not.toContain(null);
+});
+
 test("what is due goes at its time, whatever waits to be committed and in the queue", () => {
   const settings = { raft: { ...defaultRaftConfig, uncommittedBytesMax: 500 }, pendingWritesMax: 5 };
   const cluster = new VirtualCluster({ members: 3, random: seededRandom(5), settings });
