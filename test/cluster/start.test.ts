@@ -138,9 +138,11 @@ test("a member that cannot start is told, with why, and the others are a cluster
   const two = start(...where);
   onTestFinished(() => void two.child.kill("SIGINT"));
   expect((await screenOf(two)).match(memberLine)).toHaveLength(2);
-  await waitFor(() => two.output.includes("n2 ended with status"), { what: "the log is shown" });
   expect(two.output).toMatch(/n2 {2}\S+ {2}ended: its log is below\n/);
-  expect(two.output).toMatch(/n2 │ .*The data folder \S+n2 cannot be used: there is a file of that name/);
+  const why = /n2 │ .*The data folder \S+n2 cannot be used: there is a file of that name/;
+  await waitFor(() => why.test(two.output) && two.output.includes("n2 ended with status"), {
+    what: "the log is shown",
+  });
   await stopped(two);
 });
 
