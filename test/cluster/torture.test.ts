@@ -1,9 +1,11 @@
 // A short run of each torture: that nothing is lost, and that a disk which lies about its syncs is found out.
 
-import { execFile } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { hasCompiler } from "../support/has-compiler.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 const script = fileURLToPath(new URL("../../scripts/lib/torture/main.ts", import.meta.url));
 
@@ -14,10 +16,25 @@ function torture(
 ): Promise<{ readonly status: unknown; readonly said: string }> {
   const args = ["--disable-warning=ExperimentalWarning", script, kind, "--count", String(count), ...more];
   return new Promise((resolve) => {
-    execFile(process.execPath, args, (error, stdout, stderr) => {
+    const run = execFile(process.execPath, args, (error, stdout, stderr) => {
       resolve({ status: error === null ? 0 : error.code, said: stdout + stderr });
     });
+    onTestFinished(() => void run.kill("SIGTERM"));
   });
+}
+
+function childrenOf(parent: number | undefined): readonly number[] {
+  const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+  const pairs = lines.map((line) => line.trim().split(/ +/).map(Number));
+  return pairs.filter(([, ppid]) => ppid === parent).map(([pid = 0]) => pid);
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 test("members that are killed lose nothing", async () => {
@@ -30,6 +47,25 @@ test("members that cannot reach each other, or stand still, serve nothing wrong"
   const { status, said } = await torture("network", 6);
   expect(status, said).toBe(0);
   expect(said).toMatch(/6 done, 6 noticed, 6 healed, 0 lost, 0 wrong/);
+  expect(said).toMatch(/leases: [1-9]\d* renewals acknowledged, [1-9]\d* found/);
+});
+
+test("a run that is told to end leaves no member behind, even one that stands still", async () => {
+  const run = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", script, "kill"], {
+    stdio: "ignore",
+  });
+  const ended = once(run, "exit");
+  const members = await waitFor(
+    () => {
+      const children = childrenOf(run.pid);
+      return children.length === 3 ? children : null;
+    },
+    { what: "three members run" },
+  );
+  process.kill(members[0] ?? 0, "SIGSTOP");
+  run.kill("SIGTERM");
+  expect(await ended).toEqual([143, null]);
+  await waitFor(() => !members.some(isThere), { what: "the members are gone" });
 });
 
 test("a leader that answers reads without asking anybody is found out when it wakes up alone", async () => {

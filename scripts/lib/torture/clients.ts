@@ -59,7 +59,8 @@ export class Clients {
   #isOver = false;
   #drawn = 0;
   #busy = 0;
-  #held: Promise<void> | null = null;
+  /** While they are to rest. */
+  #hold: PromiseWithResolvers<void> | null = null;
 
   /** A writer gives a write `writeMs`, and waits twice as long for the answer. */
   constructor(options: {
@@ -87,25 +88,28 @@ export class Clients {
 
   /** Resolves when nothing is under way any more; what it resolves with lets them go on. */
   async hold(): Promise<() => void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#held = promise;
+    this.#hold = Promise.withResolvers<void>();
     await waitFor(() => this.#busy === 0, { what: "the clients rest", withinMs: 30_000 });
-    return () => {
-      this.#held = null;
-      resolve();
-    };
+    return () => this.#goOn();
   }
 
   async stop(): Promise<void> {
     this.#isOver = true;
+    // Where they did not come to rest in time, nobody else lets them go on.
+    this.#goOn();
     await Promise.all(this.#loops);
+  }
+
+  #goOn(): void {
+    this.#hold?.resolve();
+    this.#hold = null;
   }
 
   async #write(writer: number): Promise<void> {
     let generation = 0;
     const mine = Array.from({ length: 8 }, (_, i) => ({ id: `w${writer}-${i}`, isThere: false }));
     while (!this.#isOver) {
-      if (this.#held !== null) await this.#held;
+      await this.#hold?.promise;
       const one = any(mine);
       const version = one.isThere && Math.random() < 0.2 ? null : (this.#drawn += 1);
       this.#busy += 1;
@@ -149,7 +153,7 @@ export class Clients {
 
   async #read(isLinearizable: boolean): Promise<void> {
     while (!this.#isOver) {
-      if (this.#held !== null) await this.#held;
+      await this.#hold?.promise;
       const member = any(this.#members);
       const { ids } = this.#ledger;
       await sleep(readPauseMs);

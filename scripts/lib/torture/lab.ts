@@ -112,6 +112,8 @@ export class Lab {
       return inThisProcess ? new MemberInThisProcess(settings) : new MemberProcess(settings);
     });
     const lab = new Lab({ folder, members, links, seed, writeMs });
+    // However this process ends, members that stand still would not even notice.
+    process.once("exit", () => lab.#abandon());
     for (const member of members) member.start();
     await lab.ready(members);
     lab.#clients.start({ writers, readers });
@@ -220,6 +222,13 @@ export class Lab {
     await Promise.all(this.members.filter((member) => member.isRunning).map((member) => member.kill()));
     await this.links.close();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Waits for nothing, because there is no time left. */
+  #abandon(): void {
+    for (const member of this.members) if (member.isRunning) void member.kill();
+    // They may write until they are gone.
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10 });
   }
 
   async #watched(): Promise<ReadonlyMap<string, number>> {

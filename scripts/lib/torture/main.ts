@@ -94,6 +94,13 @@ if (count <= 0) {
   console.log(totalInWords(kept));
   process.exit(0);
 }
+// Ends what was started as well; see Lab.
+for (const [signal, status] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const)
+  process.once(signal, () => process.exit(status));
 console.log(`torture ${kind}: ${count}, seed ${seed}`);
 const startedMs = performance.now();
 const [tally, ledger] = await run({

@@ -11,7 +11,7 @@ import type { LabMember } from "./lab-member.ts";
 import { progress, roundsPerLook, type Run } from "./runs.ts";
 import { Tally } from "./tally.ts";
 
-/** Several election timeouts of the lab. */
+/** At most so long, which is several election timeouts of the lab. */
 const harmMs = 4_000;
 const successorMs = 20_000;
 const slowestMs = 150;
@@ -147,9 +147,11 @@ async function harmOnce(lab: Lab, tally: Tally, harm: Harm): Promise<void> {
   harm.begin({ lab, leader, others, follower: lab.pick(others(leader)) });
   await lab.pause(harmMs);
   const isNoticed = !harm.deposes || (await lab.leaderOtherThan(leader, successorMs));
+  if (!isNoticed) lab.fault(`nobody else led within ${successorMs} ms when ${harm.name}`);
   if (harm.deposes) await lab.acknowledges(writesMissed);
   const isKilled = lab.random() < killedShare;
-  const killed = lab.pick(lab.members);
+  // Whoever was deposed is to be asked.
+  const killed = lab.pick(harm.deposes ? others(leader) : lab.members);
   if (isKilled) await killed.kill();
   // What waits at a leader that stands still is answered by one that was deposed meanwhile, and cannot know it yet.
   const looks = leader.isRunning ? lab.lookAtAll(leader) : null;
