@@ -206,6 +206,11 @@ function introduce(settings: Settings, members: readonly Member[], leader: strin
   const first = others[0]?.clientUrl;
   const last = others.at(-1)?.clientUrl;
   const leaderPid = members.find(({ id }) => id === leader)?.process.pid;
+  const canLoseOne = (running.length - 1) * 2 > members.length;
+  const killing = `
+    ${dim("kill the leader, see below how another one takes over, and find it again")}
+    kill -9 ${leaderPid}
+`;
   console.log(`
   ${bold("Rollcall")}: ${members.length} ${members.length === 1 ? "member" : "members"}, ready after ${seconds} s. Data in ${shown(settings.folder)}.
 
@@ -218,10 +223,7 @@ ${rows.join("\n")}
 
     ${dim("find it at another")}
     curl ${last}/v1/services/web/instances
-
-    ${dim("kill the leader, see below how another one takes over, and find it again")}
-    kill -9 ${leaderPid}
-
+${canLoseOne ? killing : ""}
   Ctrl-C stops all members.
 `);
 }

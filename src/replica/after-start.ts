@@ -19,8 +19,7 @@ export interface AfterStartWork {
 export class AfterStart {
   readonly #member: StartedMember;
   readonly #work: AfterStartWork;
-  #isCodeKept = false;
-  #isOver = false;
+  #phase: "starting" | "leading" | "over" = "starting";
 
   constructor(member: StartedMember, work: AfterStartWork = { keepCode: flushCompileCache, giveBackMemory }) {
     this.#member = member;
@@ -28,12 +27,10 @@ export class AfterStart {
   }
 
   tick(): void {
-    if (this.#isOver || this.#member.isStarting) return;
-    if (!this.#isCodeKept) this.#work.keepCode();
-    this.#isCodeKept = true;
-    if (leadsOthers(this.#member)) return;
-    this.#isOver = true;
-    this.#work.giveBackMemory(this.#member.registry.instanceCount);
+    if (this.#phase === "over" || this.#member.isStarting) return;
+    if (this.#phase === "starting") this.#work.keepCode();
+    this.#phase = leadsOthers(this.#member) ? "leading" : "over";
+    if (this.#phase === "over") this.#work.giveBackMemory(this.#member.registry.instanceCount);
   }
 }
 

@@ -138,6 +138,8 @@ test("a member that cannot start is told, with why, and the others are a cluster
   const two = start(...where);
   onTestFinished(() => void two.child.kill("SIGINT"));
   expect((await screenOf(two)).match(memberLine)).toHaveLength(2);
+  // Nobody could take over.
+  expect(two.output).not.toContain("kill -9");
   expect(two.output).toMatch(/n2 {2}\S+ {2}ended: its log is below\n/);
   const why = /n2 │ .*The data folder \S+n2 cannot be used: there is a file of that name/;
   await waitFor(() => why.test(two.output) && two.output.includes("n2 ended with status"), {
