@@ -90,13 +90,13 @@ function checkHost(request: Request, _response: Response, next: NextFunction): v
 function checkTarget(request: Request, _response: Response, next: NextFunction): void {
   const path = request.url.split("?", 1)[0] ?? "";
   if (!path.startsWith("/"))
-    throw invalidArgument([{ pointer: "", detail: "must be addressed by its path, such as /v1/services" }]);
+    throw invalidArgument([
+      { pointer: "path", detail: "must stand alone and begin with /, as /v1/services does" },
+    ]);
   try {
     decodeURIComponent(path);
   } catch {
-    throw invalidArgument([
-      { pointer: "", detail: "is not addressed correctly: the path is not percent-encoded UTF-8" },
-    ]);
+    throw invalidArgument([{ pointer: "path", detail: "is not percent-encoded UTF-8" }]);
   }
   next();
 }

@@ -21,7 +21,7 @@ import {
   type ParameterShape,
 } from "./parameters.ts";
 import type { Policy } from "./policy.ts";
-import { name } from "./schema-parts.ts";
+import { name, strict } from "./schema-parts.ts";
 
 export type Method = "GET" | "PUT" | "POST" | "PATCH" | "DELETE";
 
@@ -31,6 +31,8 @@ export interface PossibleAnswer {
   readonly description: string;
   readonly schema: z.ZodType | null;
   readonly mediaTypes?: readonly string[];
+  /** It carries an `ETag`. */
+  readonly isTagged?: true;
 }
 
 /** A body that an endpoint takes. */
@@ -156,7 +158,8 @@ export function write<
   endpoint: Description &
     Taking<Params, Query> & {
       readonly method: Exclude<Method, "GET">;
-      readonly body?: BodyRule<Schema>;
+      /** Without it a body may not say anything. Null: the endpoint reads it by itself. */
+      readonly body?: BodyRule<Schema> | null;
       readonly handle: (
         call: WriteCall<Params, Query & WriteParameters, z.output<Schema>>,
       ) => Promise<Answer> | Answer;
@@ -167,7 +170,7 @@ export function write<
     kind: "write",
     params: pathSet(endpoint.params),
     query: parameterSet({ ...endpoint.query, ...writeParameters }),
-    body: endpoint.body ?? null,
+    body: endpoint.body === undefined ? noBody : endpoint.body,
     handle: endpoint.handle as unknown as MemberEndpoint["handle"],
   };
 }
@@ -203,6 +206,9 @@ export function body<Schema extends z.ZodType>(
 export function optionalBody<Schema extends z.ZodType>(schema: Schema): BodyRule<Schema> {
   return { schema, bytesMax: bodyLimits.bytesMax, mediaTypes: json, absent: {} };
 }
+
+/** For a write that takes none: an incarnation in the body of a DELETE would be left out of account, and the wrong instance go. */
+export const noBody: BodyRule = optionalBody(strict({}));
 
 /** The instance that a path names. */
 export function keyOf(call: {

@@ -32,7 +32,11 @@ export function unknownName(name: string, known: readonly string[], kind: "field
 
 /** Pointers are JSON pointers (RFC 6901) into `input`. */
 export function fieldErrors(error: z.ZodError, input: unknown): FieldError[] {
-  return error.issues.slice(0, errorsMax).flatMap((issue) => ofIssue(issue, input));
+  const errors = error.issues.slice(0, errorsMax).flatMap((issue) => ofIssue(issue, input));
+  // A number that no double holds exactly breaks two checks of one rule, and is told once.
+  const isFirst = ({ pointer, detail }: FieldError, i: number): boolean =>
+    errors.findIndex((one) => one.pointer === pointer && one.detail === detail) === i;
+  return errors.filter(isFirst);
 }
 
 function ofIssue(issue: z.core.$ZodIssue, input: unknown): FieldError[] {

@@ -3,14 +3,16 @@
 import { z } from "zod";
 import type { ErrorCode } from "../lib/errors.ts";
 import { problem } from "./answer-schemas.ts";
-import type { BodyRule, Endpoint } from "./endpoint.ts";
+import { noBody, type BodyRule, type Endpoint } from "./endpoint.ts";
 import { endpoints, pathsOf } from "./endpoints.ts";
 import { examples } from "./examples.ts";
 import { isRepeatable, metaParameter } from "./parameters.ts";
-import { problemKinds } from "./problem.ts";
+import { asksToWait, problemKinds } from "./problem.ts";
 import { name } from "./schema-parts.ts";
 
 type Json = Record<string, unknown>;
+
+const json = "application/json";
 
 /** What any endpoint of a kind may fail with, beside its own. */
 const errorsOf: Readonly<Record<Endpoint["kind"], readonly ErrorCode[]>> = {
@@ -63,7 +65,7 @@ function makeDocument(): Json {
     paths,
     components: {
       schemas: components.schemas,
-      headers: answerHeaders,
+      headers: { ...answerHeaders, ...otherHeaders },
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", description: "Only where the cluster asks for tokens." },
       },
@@ -86,7 +88,9 @@ function operation(
       ...queryParameters(endpoint, components),
       ...headers(endpoint),
     ],
-    ...(endpoint.body === null ? {} : { requestBody: requestBody(endpoint, endpoint.body, components) }),
+    ...(endpoint.body === null || endpoint.body === noBody
+      ? {}
+      : { requestBody: requestBody(endpoint, endpoint.body, components) }),
     responses: withHeaders(path, together(answersOf(endpoint, components), problemsOf(endpoint, components))),
   };
 }
@@ -101,13 +105,22 @@ const answerHeaders: Readonly<Record<string, Json>> = {
   "Rollcall-Request-Id": header("string", "Stands in the log beside everything about this request."),
 };
 
+/** What only some answers carry. */
+const otherHeaders: Readonly<Record<string, Json>> = {
+  ETag: header(
+    "string",
+    "Names this answer, for `If-None-Match`; of a single instance its revision, for `If-Match`.",
+  ),
+  "Retry-After": header("integer", "Seconds to wait before the request is sent again."),
+};
+
 function header(type: "string" | "integer", description: string): Json {
   return { description, schema: { type } };
 }
 
-const headerReferences = Object.fromEntries(
-  Object.keys(answerHeaders).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
-);
+function referencesTo(names: readonly string[]): Json {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+}
 
 interface Response {
   readonly description: string;
@@ -124,16 +137,22 @@ function together(
     const [answer, problem] = [answers[status], problems[status]];
     if (answer === undefined || problem === undefined) return [status, problem];
     const description = `${answer.description} Or: ${problem.description}`;
-    return [status, { description, content: { ...answer.content, ...problem.content } }];
+    return [
+      status,
+      { ...answer, ...problem, description, content: { ...answer.content, ...problem.content } },
+    ];
   });
   return { ...answers, ...(Object.fromEntries(both) as Json) };
 }
 
 function withHeaders(path: string, responses: Json): Json {
-  if (!path.startsWith("/v1/")) return responses;
+  const common = path.startsWith("/v1/") ? referencesTo(Object.keys(answerHeaders)) : {};
   const entries = Object.entries(responses as Readonly<Record<string, Response>>);
   return Object.fromEntries(
-    entries.map(([status, response]) => [status, { ...response, headers: headerReferences }]),
+    entries.map(([status, response]) => [
+      status,
+      { ...response, headers: { ...common, ...response.headers } },
+    ]),
   );
 }
 
@@ -163,7 +182,24 @@ function queryParameters({ query }: Endpoint, components: Components): Json[] {
   }));
 }
 
-function headers({ kind, id }: Endpoint): Json[] {
+/** Writes that may be repeated as they are, so that no first result is kept of them: a key is taken, and has no effect. */
+const repeatableWrites: ReadonlySet<string> = new Set([
+  "renewInstance",
+  "renewInstances",
+  "attachPresence",
+  "addMember",
+  "promoteMember",
+  "removeMember",
+  "transferLeadership",
+  "compactLog",
+]);
+
+function takesIdempotencyKey({ kind, id }: Endpoint): boolean {
+  return kind === "write" && !repeatableWrites.has(id);
+}
+
+function headers(endpoint: Endpoint): Json[] {
+  const { id } = endpoint;
   const parameter = (name: string, description: string): Json => ({
     name,
     in: "header",
@@ -172,7 +208,7 @@ function headers({ kind, id }: Endpoint): Json[] {
     schema: { type: "string" },
   });
   return [
-    ...(kind === "write"
+    ...(takesIdempotencyKey(endpoint)
       ? [parameter("Idempotency-Key", "A repeat within 10 minutes gets the first result again.")]
       : []),
     ...(id === "registerInstance" || id === "patchInstance"
@@ -208,14 +244,14 @@ function exampleOf(value: unknown): Json {
 }
 
 function answersOf({ id, answers }: Endpoint, components: Components): Readonly<Record<string, Response>> {
-  const responses = answers.map(({ status, description, schema, mediaTypes = ["application/json"] }, i) => {
-    if (schema === null && mediaTypes.includes("application/json") && status === 304)
-      return [String(status), { description }];
+  const responses = answers.map(({ status, description, schema, isTagged, mediaTypes = [json] }, i) => {
+    const about = { description, ...(isTagged === true ? { headers: referencesTo(["ETag"]) } : {}) };
+    if (schema === null && mediaTypes.includes(json) && status === 304) return [String(status), about];
     const example = exampleOf([examples[id]?.answer, examples[id]?.otherAnswer][i]);
     const content = schema === null ? {} : { schema: components.schemaOf(schema, "output"), ...example };
     return [
       String(status),
-      { description, content: Object.fromEntries(mediaTypes.map((type) => [type, content])) },
+      { ...about, content: Object.fromEntries(mediaTypes.map((type) => [type, content])) },
     ];
   });
   return Object.fromEntries(responses) as Record<string, Response>;
@@ -226,6 +262,8 @@ function problemsOf(endpoint: Endpoint, components: Components): Readonly<Record
   const codes = [
     ...(endpoint.policy.right === "open" ? [] : accessErrors),
     ...errorsOf[endpoint.kind],
+    // A key that was used for another request.
+    ...(takesIdempotencyKey(endpoint) ? (["conflict"] as const) : []),
     ...endpoint.errors,
     ...(endpoint.body === null ? [] : bodyErrors),
     "internal" as const,
@@ -238,7 +276,10 @@ function problemsOf(endpoint: Endpoint, components: Components): Readonly<Record
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
   }
   return Object.fromEntries(
-    [...byStatus].map(([status, of]) => [String(status), { description: [...of].join(", "), content }]),
+    [...byStatus].map(([status, of]) => {
+      const headers = asksToWait(status) ? { headers: referencesTo(["Retry-After"]) } : {};
+      return [String(status), { description: [...of].join(", "), ...headers, content }];
+    }),
   );
 }
 

@@ -29,6 +29,11 @@ export function integerParameter(min: number, max: number): z.ZodType<number, st
     .pipe(z.int({ error: rule }).min(min, { error: rule }).max(max, { error: rule }));
 }
 
+/** A parameter that may be given several times. */
+export function repeatable<Item extends z.ZodType>(item: Item, max: number): z.ZodArray<Item> {
+  return z.array(item).max(max, { error: `may be given at most ${max} times` });
+}
+
 export const revisionParameter = integerParameter(0, Number.MAX_SAFE_INTEGER);
 
 export const timeouts = {
@@ -63,16 +68,15 @@ export const filterParameters = {
     .array(oneOf([...instanceStatuses, "any"]))
     .optional()
     .describe("Default up; any for all."),
-  tag: z
-    .array(text(registryLimits.tagChars))
-    .max(registryLimits.tags)
+  tag: repeatable(text(registryLimits.tagChars), registryLimits.tags)
     .optional()
     .describe("All must be there."),
   version: text(registryLimits.versionChars).optional(),
   zone: text(registryLimits.zoneChars).optional(),
-  [metaParameter]: z
-    .array(z.tuple([text(registryLimits.metadataKeyChars), text(registryLimits.metadataValueChars, 0)]))
-    .max(registryLimits.metadataPairs)
+  [metaParameter]: repeatable(
+    z.tuple([text(registryLimits.metadataKeyChars), text(registryLimits.metadataValueChars, 0)]),
+    registryLimits.metadataPairs,
+  )
     .optional()
     .describe("Written meta.KEY=VALUE."),
   limit: integerParameter(1, 100_000).optional(),
@@ -158,7 +162,7 @@ function unescape(text: string): string {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {
     throw invalidArgument([
-      { pointer: "", detail: `is not addressed correctly: ${preview(text)} is not percent-encoded UTF-8` },
+      { pointer: "query", detail: `is not percent-encoded UTF-8; got ${preview(text)}` },
     ]);
   }
 }
@@ -173,7 +177,9 @@ function collect(
   const lists: Record<string, unknown[]> = {};
   for (const [name, value] of pairs) {
     const known = knownAs(name, shape);
-    if (known === null) {
+    if (name === "") {
+      errors.push({ pointer: "query", detail: "has a value without a name" });
+    } else if (known === null) {
       errors.push({ pointer: name.slice(0, 64), detail: unknownName(name, written(shape), "parameter") });
     } else if (isRepeatable(shape[known])) {
       const item = known === metaParameter ? [name.slice(metaParameter.length + 1), value] : value;

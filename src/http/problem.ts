@@ -177,6 +177,11 @@ function statusOf(code: ErrorCode, onWatch: boolean): number {
   return problemKinds[code].status;
 }
 
+/** Whether an answer of this status says `Retry-After`. */
+export function asksToWait(status: number): boolean {
+  return status === 429 || status === 503 || status === 507;
+}
+
 export function describeProblem(
   error: RollcallError,
   request: { readonly requestId: string; readonly isRead: boolean; readonly onWatch: boolean },
@@ -184,8 +189,7 @@ export function describeProblem(
   const { code } = error;
   const kind = problemKinds[code];
   const status = statusOf(code, request.onWatch);
-  const waits = status === 429 || status === 503 || status === 507;
-  const retryAfterMs = error.retryAfterMs ?? (waits ? retryAfterMsDefault : null);
+  const retryAfterMs = error.retryAfterMs ?? (asksToWait(status) ? retryAfterMsDefault : null);
   return {
     status,
     headers: {

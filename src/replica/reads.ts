@@ -149,7 +149,7 @@ export class Reads {
     if (minRevision === null) return this.#checkStaleness(options, end);
     this.#options.revision.wait(minRevision, deadlineMs, (reached) => {
       if (reached) return this.#checkStaleness(options, end);
-      const detail = `this member has applied revision ${this.#options.currentRevision()}, and did not reach minRevision ${minRevision} within ${options.waitMs} ms`;
+      const detail = `this member has applied revision ${this.#options.currentRevision()}, and did not reach revision ${minRevision} within ${options.waitMs} ms`;
       end(new RollcallError("revision_not_reached", detail, { outcome: "none" }));
     });
   }

@@ -207,19 +207,44 @@ const cases: Case[] = [
     what: "an escape that is none, in the path",
     target: "/v1/services/%zz/instances/a1",
     ask: put({}),
+    pointer: "path",
     says: "percent-encoded",
   },
   {
     what: "an escape that is no UTF-8, in the path",
     target: "/v1/services/%ff/instances/a1",
     ask: put({}),
+    pointer: "path",
     says: "percent-encoded",
   },
   {
     what: "an escape that is none, in the query",
     target: `${path}?timeoutMs=%zz`,
     ask: put({}),
-    says: "percent-encoded",
+    pointer: "query",
+    says: 'percent-encoded UTF-8; got "%zz"',
+  },
+  { what: "a value without a name", target: `${path}?=5`, ask: put({}), pointer: "query" },
+  {
+    what: "a parameter that is given too often",
+    method: "GET",
+    target: `/v1/services/web/instances?${"tag=x&".repeat(65)}`,
+    pointer: "tag",
+    says: "may be given at most 64 times",
+  },
+  {
+    what: "an incarnation in a body, where none is read",
+    method: "DELETE",
+    ask: { body: { incarnation: 1 } },
+    pointer: "/incarnation",
+    says: "is not a known field; there are none here",
+  },
+  {
+    what: "a body of another type, where none is read",
+    method: "DELETE",
+    ask: raw("incarnation=1", "application/x-www-form-urlencoded"),
+    status: 415,
+    code: "unsupported_media_type",
   },
   {
     what: "an unknown parameter",
@@ -342,8 +367,8 @@ const cases: Case[] = [
     what: "an absolute address",
     method: "GET",
     target: "http://elsewhere.example/v1/services",
-    pointer: "",
-    says: "addressed by its path",
+    pointer: "path",
+    says: "must stand alone",
   },
 ];
 
@@ -412,6 +437,24 @@ test("lengths are those of characters, to the schemas and to the registry alike"
   expect(status).toBe(400);
   expect(json.errors).toMatchObject([{ detail: /^must be a string of 0-1024 characters/ }]);
   expect(member.submitted).toHaveLength(1);
+});
+
+test("what breaks two checks of one rule is told once", async () => {
+  const { ask } = await serve();
+  const { json } = await ask("PUT", path, put({ port: 1e20 }));
+  expect(json.detail).toBe("/port must be an integer from 0 to 65535; got 100000000000000000000");
+  expect(json.errors).toHaveLength(1);
+});
+
+test("an empty body, or one that says nothing, may come where none is read", async () => {
+  const { ask, register } = await serve();
+  await register("a1");
+  const empty = await ask("PUT", `${path}/override`, { body: { reason: "x", weight: 2 } });
+  expect(empty.status).toBe(200);
+  const nothing = await ask("DELETE", `${path}/override`, { body: {} });
+  expect([nothing.status, nothing.json.changed]).toEqual([200, true]);
+  const headerOnly = await ask("DELETE", path, raw(""));
+  expect(headerOnly.status).toBe(200);
 });
 
 test("all that is wrong is said at once, up to twenty things", async () => {

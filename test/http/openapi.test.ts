@@ -105,8 +105,43 @@ test("every answer under /v1 is documented with the headers that it carries, and
     for (const { responses } of Object.values(methods)) {
       for (const { headers = {} } of Object.values<{ headers?: object }>(responses)) {
         const names = Object.keys(headers).map((name) => name.toLowerCase());
-        expect(names.toSorted(), path).toEqual(path.startsWith("/v1/") ? sent.toSorted() : []);
+        const common = names.filter((name) => name.startsWith("rollcall-"));
+        expect(common.toSorted(), path).toEqual(path.startsWith("/v1/") ? sent.toSorted() : []);
       }
     }
   }
+});
+
+test("an ETag is documented where there is one, and Retry-After where a client is told to wait", () => {
+  const headersOf = (path: string, method: string, status: number): object =>
+    document.paths[path][method].responses[status].headers;
+  const one = "/v1/services/{service}/instances/{id}";
+  const list = "/v1/services/{service}/instances";
+  for (const [path, method, status] of [
+    [one, "put", 201],
+    [one, "put", 200],
+    [one, "patch", 200],
+    [one, "get", 200],
+    [list, "get", 200],
+    [list, "get", 304],
+  ] as const) {
+    expect(headersOf(path, method, status), `${method} ${path} ${status}`).toHaveProperty("ETag");
+  }
+  expect(headersOf(one, "delete", 200)).not.toHaveProperty("ETag");
+  for (const status of [429, 503, 507]) expect(headersOf(one, "put", status)).toHaveProperty("Retry-After");
+  expect(headersOf(one, "put", 409)).not.toHaveProperty("Retry-After");
+});
+
+test("who may send an Idempotency-Key may be told that it was used for something else, and nobody else has one", () => {
+  const operations = Object.values<object>(document.paths).flatMap((methods) => Object.values(methods));
+  const withKey = operations.filter(({ parameters }) =>
+    parameters.some(({ name }: { name: string }) => name === "Idempotency-Key"),
+  );
+  expect(withKey.length).toBeGreaterThan(5);
+  for (const { operationId, responses } of withKey)
+    expect(responses["409"]?.description, operationId).toContain("conflict");
+  const { put } = document.paths["/v1/services/{service}/instances/{id}/override"];
+  expect(put.parameters).toContainEqual(expect.objectContaining({ name: "Idempotency-Key" }));
+  const { post } = document.paths["/v1/renewals"];
+  expect(post.parameters).not.toContainEqual(expect.objectContaining({ name: "Idempotency-Key" }));
 });

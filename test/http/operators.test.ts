@@ -47,6 +47,17 @@ test("a layer ends by its time, or when it is taken away", async () => {
   ]);
 });
 
+test("a key that was used for another layer is a conflict", async () => {
+  const { ask, register } = await serve();
+  await register("a1");
+  const headers = { "Idempotency-Key": "k1" };
+  const first = await ask("PUT", `${path}/override`, { body: { weight: 3, reason: "x" }, headers });
+  const again = await ask("PUT", `${path}/override`, { body: { weight: 3, reason: "x" }, headers });
+  expect([again.status, again.json.revision]).toEqual([200, first.json.revision]);
+  const other = await ask("PUT", `${path}/override`, { body: { weight: 4, reason: "x" }, headers });
+  expect([other.status, other.json.code]).toEqual([409, "conflict"]);
+});
+
 test("a layer that sets nothing, gives no reason, or is for nobody is refused", async () => {
   const { ask, register } = await serve();
   await register("a1");

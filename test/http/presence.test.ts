@@ -19,13 +19,14 @@ async function attach(
   served: Served,
   instances: readonly { readonly id: string; readonly incarnation: number }[],
   more: object = {},
+  headers: Record<string, string> = {},
 ): Promise<Present> {
   const outgoing = request({
     host: "127.0.0.1",
     port: served.port,
     method: "POST",
     path: "/v1/presence",
-    headers: ndjson,
+    headers: { ...ndjson, ...headers },
     agent: false,
   });
   onTestFinished(() => void outgoing.destroy());
@@ -183,6 +184,15 @@ test("who reconnects is not hurt by the end of the older connection", async () =
   expect(suspects(served)).toBe("");
   newer.outgoing.destroy();
   expect(await until(() => suspects(served))).toBe("a");
+});
+
+test("each connection has a number of its own, whatever key it comes with", async () => {
+  const served = await serve();
+  await served.register("a");
+  const headers = { "Idempotency-Key": "k1" };
+  const older = await attach(served, [{ id: "a", incarnation: 1 }], {}, headers);
+  const newer = await attach(served, [{ id: "a", incarnation: 1 }], {}, headers);
+  expect(newer.lines[0]?.["connection"]).not.toBe(older.lines[0]?.["connection"]);
 });
 
 test("while it is open the member renews, every third of the TTL", async () => {

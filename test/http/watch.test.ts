@@ -136,6 +136,29 @@ test("server-sent events carry the same object, the type as event and the revisi
   );
 });
 
+test("the format is what Accept prefers, and server-sent events for who names neither", async () => {
+  const served = await serve();
+  const typeFor = async (headers: Record<string, string>): Promise<string | undefined> => {
+    const watching = await watch(served, "", headers);
+    await watching.next(1);
+    watching.close();
+    return watching.response.headers["content-type"];
+  };
+  const [sse, ndjson] = ["text/event-stream", "application/x-ndjson"];
+  for (const [accept, type] of [
+    ["APPLICATION/X-NDJSON", ndjson],
+    ["application/x-ndjson, */*", ndjson],
+    ["text/event-stream;q=0.5, application/x-ndjson", ndjson],
+    ["application/x-ndjson;q=0, text/event-stream", sse],
+    ["application/x-ndjson;q=0.1, text/event-stream", sse],
+    ["*/*", sse],
+    ["text/html", sse],
+  ] as const) {
+    expect(await typeFor({ Accept: accept }), accept).toBe(type);
+  }
+  expect(await typeFor({})).toBe(sse);
+});
+
 test("one watch is about many services, by name, by prefix, or all of a namespace", async () => {
   const served = await serve();
   const { member } = served;
@@ -200,6 +223,7 @@ test("a member behind the cursor waits for it, and then refuses rather than send
     "revision_not_reached",
     "none",
   ]);
+  expect(refused.json.detail).toContain("did not reach revision 3");
   const patient = await serve();
   await patient.register("a");
   const waiting = watch(patient, "?afterRevision=2");

@@ -278,7 +278,7 @@ export class LocalMember implements RegistryMember {
     if (!reached)
       throw new RollcallError(
         "revision_not_reached",
-        `this member has applied revision ${this.registry.revision}, and did not reach minRevision ${revision} within ${waitMs} ms`,
+        `this member has applied revision ${this.registry.revision}, and did not reach revision ${revision} within ${waitMs} ms`,
       );
   }
 

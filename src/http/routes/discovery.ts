@@ -33,8 +33,13 @@ export const discover: MemberEndpoint = read({
   params: { service: name },
   query,
   answers: [
-    { status: 200, description: "The list; with order=id, `ETag` names it.", schema: answers.discovered },
-    { status: 304, description: "The list is what `If-None-Match` names.", schema: null },
+    {
+      status: 200,
+      description: "The list; with order=id, `ETag` names it.",
+      schema: answers.discovered,
+      isTagged: true,
+    },
+    { status: 304, description: "The list is what `If-None-Match` names.", schema: null, isTagged: true },
   ],
   errors: ["overloaded"],
   handle: async (call) => {

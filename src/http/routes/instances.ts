@@ -29,11 +29,12 @@ export const register: MemberEndpoint = write({
   query: {},
   body: body(registration),
   answers: [
-    { status: 201, description: "It was not there before.", schema: answers.registered },
+    { status: 201, description: "It was not there before.", schema: answers.registered, isTagged: true },
     {
       status: 200,
       description: "It was there; `changed` says whether anything differs now.",
       schema: answers.registered,
+      isTagged: true,
     },
   ],
   errors: ["precondition_failed", "conflict", "storage_full"],
@@ -60,7 +61,14 @@ export const patch: MemberEndpoint = write({
   params,
   query: { incarnation },
   body: body(instancePatch, { mediaTypes: ["application/merge-patch+json", "application/json"] }),
-  answers: [{ status: 200, description: "The instance after the change.", schema: answers.changedInstance }],
+  answers: [
+    {
+      status: 200,
+      description: "The instance after the change.",
+      schema: answers.changedInstance,
+      isTagged: true,
+    },
+  ],
   errors: ["not_registered", "superseded", "precondition_failed", "storage_full"],
   handle: async (call) => {
     const { ifRevision } = preconditions(call.exchange.request, { takesIfNoneMatch: false });
@@ -102,7 +110,7 @@ export const get: MemberEndpoint = read({
   summary: "One instance, with what is left of its lease.",
   params,
   query: {},
-  answers: [{ status: 200, description: "The instance.", schema: answers.singleInstance }],
+  answers: [{ status: 200, description: "The instance.", schema: answers.singleInstance, isTagged: true }],
   errors: ["not_registered"],
   handle: (call) => {
     const { member } = call.api;

@@ -35,6 +35,7 @@ export const attachPresence: MemberEndpoint = write({
     "While it is open they are renewed here; when it breaks they are suspect at once, and expire after lingerMs.",
   params: {},
   query: {},
+  body: null,
   answers: [
     {
       status: 200,
@@ -52,7 +53,9 @@ export const attachPresence: MemberEndpoint = write({
     const { instances, lingerMs } = parseFirst(text);
     call.grant.mustReach(instances);
     const attachment = { kind: "presence", change: "attach", instances, connection: 0, lingerMs } as const;
-    const { connection, attached } = await submitFor(call, attachment);
+    // Each connection is a new one, whatever key its request carries: a number that two share would let the older one break the newer.
+    const options = { ...call.options, idempotencyKey: null };
+    const { connection, attached } = await submitFor({ ...call, options }, attachment);
     const present = instances.filter((_, i) => attached[i] === true);
     const start = (response: ServerResponse): PresenceSession =>
       api.presence.start({ response, connection, instances: present, lingerMs });

@@ -1,10 +1,11 @@
 /** Opens a stream of changes. What is sent on it, and how, is in `watch/`. */
 
-import { z } from "zod";
+import type { Request } from "express";
 import * as answers from "../answer-schemas.ts";
 import { watch, type MemberEndpoint } from "../endpoint.ts";
+import type { Exchange } from "../exchange.ts";
 import { invalidArgument, preview } from "../invalid.ts";
-import { namespaceParameter, revisionParameter } from "../parameters.ts";
+import { namespaceParameter, repeatable, revisionParameter } from "../parameters.ts";
 import { name, text } from "../schema-parts.ts";
 import { registryLimits } from "../../registry/model.ts";
 import { mediaTypes, type WatchFormat } from "../watch/frames.ts";
@@ -21,8 +22,8 @@ export const watchServices: MemberEndpoint = watch({
     "Changes as they happen: a snapshot first, unless `afterRevision` or `Last-Event-ID` can be resumed; then one event a change. " +
     "Server-sent events, or NDJSON with `Accept: application/x-ndjson`.",
   query: {
-    service: z.array(name).max(namesMax).optional(),
-    prefix: z.array(text(registryLimits.nameChars)).max(namesMax).optional(),
+    service: repeatable(name, namesMax).optional(),
+    prefix: repeatable(text(registryLimits.nameChars), namesMax).optional(),
     namespace: namespaceParameter,
     afterRevision: revisionParameter
       .optional()
@@ -39,7 +40,7 @@ export const watchServices: MemberEndpoint = watch({
   errors: ["revision_not_reached", "overloaded"],
   handle: async ({ api, exchange, query }) => {
     const { headers } = exchange.request;
-    const format: WatchFormat = headers.accept?.includes(mediaTypes.ndjson) === true ? "ndjson" : "sse";
+    const format = formatFor(exchange);
     const afterRevision = query.afterRevision ?? lastEventId(headers["last-event-id"]);
     api.hub.takePlace(exchange.response);
     exchange.park();
@@ -60,6 +61,13 @@ export const watchServices: MemberEndpoint = watch({
     };
   },
 });
+
+/** Server-sent events also for who accepts neither: a refusal would help nobody (RFC 9110, 12.5.1, leaves the choice). */
+function formatFor({ request }: Exchange): WatchFormat {
+  // What reaches an endpoint has come through Express.
+  const accepted = (request as Request).accepts([mediaTypes.sse, mediaTypes.ndjson]);
+  return accepted === mediaTypes.ndjson ? "ndjson" : "sse";
+}
 
 function lastEventId(header: string | string[] | undefined): number | null {
   if (header === undefined || header === "") return null;
