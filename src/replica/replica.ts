@@ -14,6 +14,7 @@ import type { Command, RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { AdminEnd } from "./admin.ts";
 import { isGrowth } from "./command-size.ts";
+import { commandInWords } from "./command-words.ts";
 import { isHashNear } from "./hash-upkeep.ts";
 import type { ReadinessCheck, ReadOptions, Renewal, RenewalResult, WriteOptions } from "./member.ts";
 import type { WriteOutcome } from "./observer.ts";
@@ -148,7 +149,7 @@ export class Replica implements PeerHandler {
   submit(command: Command, options: WriteOptions, end: (end: WriteEnd) => void): void {
     const noRoomAt = isGrowth(command) ? this.#wiring.health.noRoomAt : null;
     if (noRoomAt !== null) {
-      const detail = `the disk of ${noRoomAt} has too little room left, so the ${command.kind} was refused; make room there. Deregistrations and renewals still work`;
+      const detail = `the disk of ${noRoomAt} has too little room left, so the ${commandInWords(command)} was refused; make room there. Deregistrations and renewals still work`;
       return end({ kind: "error", error: new RollcallError("storage_full", detail) });
     }
     const startedMs = this.#wiring.nowMs();

@@ -8,6 +8,7 @@
 import { RollcallError } from "../lib/errors.ts";
 import type { CommandResult, Envelope } from "../registry/commands.ts";
 import { commandBytes, commandCount } from "./command-size.ts";
+import { commandInWords } from "./command-words.ts";
 
 /** How a write ended: with the state machine's result, or with an error whose outcome says whether it may yet take effect. */
 export type WriteEnd =
@@ -41,7 +42,7 @@ export function endUnapplied(write: PendingWrite, error: RollcallError): void {
 }
 
 export function unknownOutcome(write: PendingWrite, why: string): RollcallError {
-  const detail = `the ${write.envelope.command.kind} may yet take effect: ${why}. Ask again with the same Idempotency-Key, or read`;
+  const detail = `the ${commandInWords(write.envelope.command)} may yet take effect: ${why}. Ask again with the same Idempotency-Key, or read`;
   return new RollcallError("commit_timeout", detail, { outcome: "unknown" });
 }
 
@@ -179,7 +180,7 @@ export function isUrgent({ command: { kind } }: Envelope): boolean {
 
 function waitedInVain(write: PendingWrite, nowMs: number, leaderKnown: boolean): RollcallError {
   const waitedMs = Math.round(nowMs - write.startedMs);
-  const what = `the ${write.envelope.command.kind} waited ${waitedMs} ms`;
+  const what = `the ${commandInWords(write.envelope.command)} waited ${waitedMs} ms`;
   if (leaderKnown) {
     return new RollcallError(
       "unavailable",

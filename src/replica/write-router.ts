@@ -10,6 +10,7 @@ import { RollcallError } from "../lib/errors.ts";
 import type { NodeId, Term } from "../raft/types.ts";
 import { commandVersion, type CommandBatch, type CommandResult } from "../registry/commands.ts";
 import type { AppliedWaiters } from "./applied-waiters.ts";
+import { commandInWords } from "./command-words.ts";
 import type { ProposalEnd, Proposals } from "./proposals.ts";
 import type { CommandCodec, PeerNetwork, PeerOutcome, PeerReply, PeerRequest, Scheduler } from "./ports.ts";
 import {
@@ -209,7 +210,10 @@ export class WriteRouter {
       if (!this.#inflight.delete(write)) continue;
       endUnapplied(
         write,
-        new RollcallError("internal", `the ${write.envelope.command.kind} was not applied: ${why}`),
+        new RollcallError(
+          "internal",
+          `the ${commandInWords(write.envelope.command)} was not applied: ${why}`,
+        ),
       );
     }
   }

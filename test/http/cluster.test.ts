@@ -55,6 +55,34 @@ test("membership changes reach the member, and answer with the cluster", async (
   ]);
 });
 
+test("who is there already, or votes already, is named as what stands in the way", async () => {
+  const { ask, member } = await serve();
+  const urls = { peerUrl: "http://10.0.0.5:7501", clientUrl: "http://10.0.0.5:7401" };
+  const add = async (id: string, refusal: RollcallError): Promise<readonly unknown[]> => {
+    member.refusals.push(refusal);
+    const { status, json } = await ask("POST", "/v1/cluster/members", { body: { id, ...urls } });
+    return [status, json.code, json.detail];
+  };
+  const unreached = new RollcallError("unavailable", "n2 cannot be added: it cannot be reached");
+  expect(await add("n2", unreached)).toEqual([
+    409,
+    "conflict",
+    "n2 is a member already; GET /v1/cluster shows every member.",
+  ]);
+  expect(await add("n5", unreached)).toEqual([503, "unavailable", unreached.message]);
+  const unknown = new RollcallError("commit_timeout", "it may yet take effect", { outcome: "unknown" });
+  expect(await add("n2", unknown)).toEqual([504, "commit_timeout", unknown.message]);
+
+  for (const [id, detail] of [
+    ["n2", "n2 is a voter already; GET /v1/cluster shows every member."],
+    ["n4", "not caught up"],
+  ]) {
+    member.refusals.push(new RollcallError("conflict", "not caught up"));
+    const { status, json } = await ask("POST", `/v1/cluster/members/${id}/promote`);
+    expect([status, json.detail]).toEqual([409, detail]);
+  }
+});
+
 test("a member is added by its plain address only", async () => {
   const { ask } = await serve();
   for (const peerUrl of [

@@ -100,6 +100,16 @@ test.each([
   },
 );
 
+test("a write that waited in vain is told in a client's words, not by the name of its command", () => {
+  const queue = new WriteQueue(limits);
+  const late = write(renewOne("a"));
+  queue.add(late);
+  queue.expire(1500, false);
+  expect(late.ends).toMatchObject([
+    { error: { message: expect.stringMatching(/^the renewal waited 1500 ms/) } },
+  ]);
+});
+
 test("what was put back goes first", () => {
   const queue = new WriteQueue(limits);
   queue.add(write(register("first")));

@@ -59,7 +59,9 @@ export const addMember: MemberEndpoint = write({
   answers: [{ status: 200, description: "The cluster with it.", schema: answers.cluster }],
   errors: ["conflict"],
   handle: async ({ api, body: { id, peerUrl, clientUrl }, options }) => {
-    await api.member.changeMembership({ kind: "addLearner", id, peerUrl, clientUrl }, options.timeoutMs);
+    await api.member
+      .changeMembership({ kind: "addLearner", id, peerUrl, clientUrl }, options.timeoutMs)
+      .catch((error: unknown) => refusedFor(error, api.member, id, `${id} is a member already`));
     return pictureAnswer(api.member);
   },
 });
@@ -76,7 +78,10 @@ export const promoteMember: MemberEndpoint = write({
   errors: ["conflict", "not_found"],
   handle: async ({ api, params, options }) => {
     await mustKnow(api.member, params.id);
-    await api.member.changeMembership({ kind: "promote", id: params.id }, options.timeoutMs);
+    const { id } = params;
+    await api.member
+      .changeMembership({ kind: "promote", id }, options.timeoutMs)
+      .catch((error: unknown) => refusedFor(error, api.member, id, `${id} is a voter already`, isVoter));
     return pictureAnswer(api.member);
   },
 });
@@ -153,6 +158,25 @@ export const backup: MemberEndpoint = read({
     };
   },
 });
+
+/**
+ * What stands in the way of a change, where it is plain. Told only after the refusal: this member's picture may be older than the leader's,
+ * and would refuse what can be done.
+ */
+async function refusedFor(
+  error: unknown,
+  member: RegistryMember,
+  id: string,
+  reason: string,
+  holds: (picture: ClusterPicture, id: string) => boolean = () => true,
+): Promise<never> {
+  const isRefusal =
+    error instanceof RollcallError && (error.code === "conflict" || error.code === "unavailable");
+  if (!isRefusal || error.outcome !== "not_applied") throw error;
+  const picture = await member.cluster();
+  if (!picture.members.some((one) => one.id === id) || !holds(picture, id)) throw error;
+  throw new RollcallError("conflict", `${reason}; GET /v1/cluster shows every member.`, { cause: error });
+}
 
 async function mustKnow(member: RegistryMember, id: string): Promise<void> {
   const { members } = await member.cluster();
