@@ -144,6 +144,7 @@ function reasonOf(error: unknown): { readonly words: string; readonly isSent: bo
   const code = cause?.code ?? "";
   const unreached = unreachedInWords[code];
   if (unreached !== undefined) return { words: unreached, isSent: false };
+  if (cause?.message === "bad port") return { words: "no HTTP client may use that port", isSent: false };
   const isLate = error instanceof Error && error.name === "TimeoutError";
   return { words: isLate ? "no answer in time" : (cause?.message ?? String(error)), isSent: true };
 }

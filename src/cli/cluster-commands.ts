@@ -66,8 +66,14 @@ function addMemberCommands(member: Command): void {
     .description("makes a learner a voter, once it has caught up")
     .action(async (id: string, _options: unknown, command: Command) => {
       const context = contextOf(command);
-      await promote(context, id);
-      context.done(`${id} is a voter now.`, { id });
+      const { members } = await context.api.get<Cluster>("/v1/cluster");
+      // A voter would be a conflict, and conflicts are waited out.
+      if (members.some((one) => one.id === id && one.voter))
+        context.done(`${id} is a voter already.`, { id });
+      else {
+        await promote(context, id);
+        context.done(`${id} is a voter now.`, { id });
+      }
     });
   member
     .command("remove <id>")
@@ -157,7 +163,11 @@ function statusInWords(cluster: Cluster): string {
   const { members, leader, term, revision, failuresTolerated } = cluster;
   const leads = leader === null ? "no leader" : `${leader} leads in term ${term}`;
   const voters = members.filter((member) => member.voter).length;
-  const lose =
-    failuresTolerated === 0 ? "one failure stops writes" : `can lose ${failuresTolerated} more and go on`;
+  const lose = failuresInWords(leader, failuresTolerated);
   return `${voters} ${voters === 1 ? "voter" : "voters"}, ${leads}, revision ${revision}; ${lose}.`;
+}
+
+function failuresInWords(leader: string | null, tolerated: number): string {
+  if (leader === null) return "no writes until a majority of the voters is up and has elected one";
+  return tolerated === 0 ? "one failure stops writes" : `can lose ${tolerated} more and go on`;
 }

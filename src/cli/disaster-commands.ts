@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import type { Survivor } from "../storage/survivors.ts";
+import { memberUrl } from "./arguments.ts";
 import { contextOf } from "./context.ts";
 import { CommandFailure, exitCodes } from "./exit-codes.ts";
 import { asJson, asTable, type Column } from "./output.ts";
@@ -14,9 +15,10 @@ interface NewMember {
   readonly clientUrl: string;
 }
 
-interface Consent {
-  readonly iAcceptDataLoss?: true;
-}
+/** Where the new cluster is to be made need be said only with the consent. */
+type Recovery =
+  | (NewMember & { readonly iAcceptDataLoss: true })
+  | (Partial<NewMember> & { readonly iAcceptDataLoss?: undefined });
 
 export function addBackupCommand(program: Command): void {
   program
@@ -37,12 +39,12 @@ export function addBackupCommand(program: Command): void {
 }
 
 export function addDisasterCommands(program: Command): void {
-  addNewMemberOptions(
+  addAddressOptions(
     program
       .command("restore <file>")
-      .description(
-        "makes a data folder of a new cluster of one member out of a backup; more members join it",
-      ),
+      .description("makes a data folder of a new cluster of one member out of a backup; more members join it")
+      .requiredOption(...dataOption)
+      .requiredOption(...idOption),
   ).action(async (file: string, options: NewMember, command: Command) => {
     const founded = await orFailure(async () => {
       const { readBackup } = await import("../storage/backup-file.ts");
@@ -51,15 +53,18 @@ export function addDisasterCommands(program: Command): void {
     });
     print(command, founded, `Restored ${file}: ${inWords(founded, options)}`);
   });
-  addNewMemberOptions(
+  addAddressOptions(
     program
       .command("recover <dirs...>")
       .description(
         "after the loss of a majority: a new cluster out of the data folders of members that are left",
       )
-      .option("--i-accept-data-loss", "what only the lost members knew is gone")
+      .option("--i-accept-data-loss", "what only the lost members knew is gone; wants --data and --id")
+      .option(...dataOption)
+      .option(...idOption)
       .addHelpText("after", recoverHelp),
-  ).action(async (dirs: readonly string[], options: NewMember & Consent, command: Command) => {
+  ).action(async (dirs: readonly string[], options: Recovery, command: Command) => {
+    mustSayWhere(options, command);
     const { survivors, best } = await orFailure(() => look(dirs));
     const rows = survivors.map((survivor) => rowOf(survivor, survivor === best));
     if (!isJson(command)) console.log(asTable(rows, survivorColumns, { forPeople: true }));
@@ -135,15 +140,23 @@ function damageLines({ folder, damage }: SurvivorRow): readonly string[] {
 }
 
 function consentInWords({ dir }: Survivor): string {
-  return `${dir} knows most, and the new cluster would begin with it. Members that are not listed here may have known more: what only they knew would be lost for good. First end all members of the old cluster; then repeat this with --i-accept-data-loss.`;
+  return `${dir} knows most, and the new cluster would begin with it. Members that are not listed here may have known more: what only they knew would be lost for good. First end all members of the old cluster; then repeat this with --i-accept-data-loss, --data and --id.`;
 }
 
-function addNewMemberOptions(command: Command): Command {
+/** Of a member that is started without saying where it listens. */
+const usualUrls = { peer: "http://127.0.0.1:7501", client: "http://127.0.0.1:7401" } as const;
+const dataOption = ["--data <dir>", "the data folder to make; must be empty or missing"] as const;
+const idOption = ["--id <name>", "the name of the new cluster's first member"] as const;
+
+function mustSayWhere({ iAcceptDataLoss, data, id }: Recovery, command: Command): void {
+  if (iAcceptDataLoss === true && (data === undefined || id === undefined))
+    command.error("error: --i-accept-data-loss wants --data and --id: where the new cluster begins");
+}
+
+function addAddressOptions(command: Command): Command {
   return command
-    .requiredOption("--data <dir>", "the data folder to make; must be empty or missing")
-    .requiredOption("--id <name>", "the name of the new cluster's first member")
-    .option("--peer-url <url>", "where other members will reach it", "http://127.0.0.1:7501")
-    .option("--client-url <url>", "where clients will reach it", "http://127.0.0.1:7401");
+    .option("--peer-url <url>", "where other members will reach it", memberUrl, usualUrls.peer)
+    .option("--client-url <url>", "where clients will reach it", memberUrl, usualUrls.client);
 }
 
 async function found(
@@ -171,9 +184,17 @@ async function look(
 
 type Founded = Awaited<ReturnType<typeof found>>;
 
-function inWords(founded: Founded, { data, id, clientUrl }: NewMember): string {
+function inWords(founded: Founded, options: NewMember): string {
+  const { data, id, clientUrl } = options;
   const { clusterId, instances, revision, revisionBefore } = founded;
-  return `${instances} instances in the new cluster ${clusterId}, revision ${revision} after ${revisionBefore}. Start it: rollcall serve --id ${id} --data ${data}; then start others, with empty data folders and --join ${clientUrl}. Members of the old cluster are refused, and clients are sent everything anew.`;
+  return `${instances} instances in the new cluster ${clusterId}, revision ${revision} after ${revisionBefore}. Start it: rollcall serve --id ${id} --data ${data}${listenFlags(options)}; then start others, with empty data folders and --join ${clientUrl}. Members of the old cluster are refused, and clients are sent everything anew.`;
+}
+
+/** Those that serve needs to be where the new cluster says that its member is. */
+function listenFlags({ peerUrl, clientUrl }: NewMember): string {
+  const flag = (name: string, url: string, usual: string): string =>
+    url === usual ? "" : ` --${name} ${new URL(url).host}`;
+  return flag("listen", clientUrl, usualUrls.client) + flag("peer-listen", peerUrl, usualUrls.peer);
 }
 
 function print(command: Command, json: unknown, sentence: string): void {

@@ -1,9 +1,10 @@
 /** Commands that need no running member. */
 
 import { existsSync, statSync } from "node:fs";
-import { InvalidArgumentError, type Command } from "commander";
+import type { Command } from "commander";
 import { flagOf, optionNames, options, variableOf } from "../config/options.ts";
 import { optionInWords, optionsAsMarkdown } from "../config/render-options.ts";
+import { wholeNumber } from "./arguments.ts";
 import { CommandFailure, exitCodes } from "./exit-codes.ts";
 import { asJson } from "./output.ts";
 
@@ -39,11 +40,6 @@ async function inspect(path: string, entriesMax: number): Promise<readonly strin
     if (error instanceof StorageRefusal) throw new CommandFailure(exitCodes.failed, `${error.message}.`);
     throw error;
   }
-}
-
-function wholeNumber(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("It must be a whole number.");
 }
 
 function isJson(command: Command): boolean {

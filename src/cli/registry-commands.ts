@@ -1,6 +1,7 @@
 /** Commands about services and instances. */
 
 import { Option, type Command } from "commander";
+import { collect, collectPair, wholeNumber } from "./arguments.ts";
 import { contextOf } from "./context.ts";
 
 interface ServiceRow {
@@ -24,18 +25,17 @@ interface InstanceRow {
 
 interface RegisterOptions {
   readonly host: string;
-  readonly port: string;
-  readonly ttl?: string;
+  readonly port: number;
+  readonly ttl?: number;
   readonly tag?: readonly string[];
-  readonly meta?: readonly string[];
+  readonly meta?: Readonly<Record<string, string>>;
   readonly zone?: string;
   readonly release?: string;
-  readonly weight?: string;
+  readonly weight?: number;
   readonly namespace: string;
 }
 
 const namespaceOption = (): Option => new Option("-n, --namespace <name>", "namespace").default("default");
-const collect = (value: string, previous: readonly string[] = []): readonly string[] => [...previous, value];
 
 export function addRegistryCommands(program: Command): void {
   program
@@ -99,13 +99,13 @@ function addChanges(program: Command): void {
     .command("register <service> <id>")
     .description("registers an instance; its lease runs out unless somebody renews it")
     .requiredOption("--host <host>", "where it answers")
-    .requiredOption("--port <port>", "where it answers")
-    .option("--ttl <ms>", "how long it stays without a renewal")
+    .requiredOption("--port <port>", "where it answers", wholeNumber)
+    .option("--ttl <ms>", "how long it stays without a renewal", wholeNumber)
     .option("--tag <tag>", "may be repeated", collect)
-    .option("--meta <key=value>", "may be repeated", collect)
+    .option("--meta <key=value>", "may be repeated", collectPair)
     .option("--zone <zone>", "where it runs")
     .option("--release <version>", "its version")
-    .option("--weight <n>", "its share in weighted order")
+    .option("--weight <n>", "its share in weighted order", wholeNumber)
     .addOption(namespaceOption())
     .action(async (service: string, id: string, options: RegisterOptions, command: Command) => {
       const context = contextOf(command);
@@ -131,16 +131,15 @@ function addChanges(program: Command): void {
 
 function registration(options: RegisterOptions): unknown {
   const { host, port, ttl, tag, meta, zone, release, weight } = options;
-  const metadata = (meta ?? []).map((pair) => pair.split(/=(.*)/s).slice(0, 2));
   return {
     host,
-    port: Number(port),
-    ...(ttl === undefined ? {} : { ttlMs: Number(ttl) }),
+    port,
+    ...(ttl === undefined ? {} : { ttlMs: ttl }),
     ...(tag === undefined ? {} : { tags: tag }),
-    ...(meta === undefined ? {} : { metadata: Object.fromEntries(metadata) as unknown }),
+    ...(meta === undefined ? {} : { metadata: meta }),
     ...(zone === undefined ? {} : { zone }),
     ...(release === undefined ? {} : { version: release }),
-    ...(weight === undefined ? {} : { weight: Number(weight) }),
+    ...(weight === undefined ? {} : { weight }),
   };
 }
 

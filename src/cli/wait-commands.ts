@@ -2,6 +2,7 @@
 
 import { Argument, type Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
+import { wholeNumber } from "./arguments.ts";
 import type { Cluster } from "./cluster-shape.ts";
 import { contextOf, type Context } from "./context.ts";
 import { CommandFailure, exitCodes } from "./exit-codes.ts";
@@ -13,9 +14,9 @@ export function addWaitCommands(program: Command): void {
     .command("wait")
     .description("waits until the member is ready, or until it knows a leader")
     .addArgument(new Argument("<condition>").choices(["ready", "leader"]))
-    .option("--for <ms>", "how long to wait", "60000")
-    .action(async (condition: Condition, options: { for: string }, command: Command) => {
-      await waitFor(contextOf(command), condition, Number(options.for));
+    .option("--for <ms>", "how long to wait", wholeNumber, 60_000)
+    .action(async (condition: Condition, options: { for: number }, command: Command) => {
+      await waitFor(contextOf(command), condition, options.for);
     });
   program
     .command("check")

@@ -15,6 +15,7 @@ import { NodeDisk } from "./node-disk.ts";
 import { decideRecovery, type FoundImage, type Recovery } from "./recovery.ts";
 import { readImageCopy } from "./image-copy.ts";
 import { replayedState } from "./replayed-state.ts";
+import { StorageRefusal } from "./refusal.ts";
 import type { ImageSearch } from "./state/find-image.ts";
 import { segmentPath } from "./wal/contents.ts";
 import { nameOf } from "./wal/log-shape.ts";
@@ -28,7 +29,7 @@ export interface InspectOptions {
 
 const entriesMaxDefault = 100;
 
-/** The lines to print. Throws StorageRefusal for a folder of a newer format. */
+/** The lines to print. Throws StorageRefusal for a folder of a newer format, or of something else. */
 export async function inspectFolder({
   dir,
   entriesMax = entriesMaxDefault,
@@ -38,8 +39,11 @@ export async function inspectFolder({
   const disk = new NodeDisk(dir);
   const identity = readIdentity(disk);
   const floor = readFloor(disk);
-  const scan = scanWal(disk, floor.floor?.group ?? 0);
+  // In this order, as what comes later may only hold more: of a member that runs, a log that was read first would end before its image.
   const image = await readImageCopy(dir);
+  const scan = scanWal(disk, floor.floor?.group ?? 0);
+  if (identity.kind === "missing" && !floor.exists && scan.segments.length === 0 && image.found === null)
+    throw new StorageRefusal(`${dir} is no member's data folder: no identity, log or image is in it`);
   return [
     ...identityLines(identity),
     ...floorLines(floor),

@@ -141,6 +141,32 @@ test("register sends what was given, and nothing that was not", async () => {
   expect(printed).toBe("web/a1 registered (revision 4).\n");
 });
 
+test("metadata may have an equals sign in its value, and nothing behind it", async () => {
+  const { url, asked } = await usual();
+  const flags = ["--host", "h", "--port", "1", "--meta", "a=b=c", "--meta", "empty="];
+  expect(await run(["register", "web", "a1", ...flags, "-s", url])).toBe(0);
+  expect(asked[0]).toContain('"metadata":{"a":"b=c","empty":""}');
+});
+
+test("status without a leader does not say that writes still work", async () => {
+  const { url } = await fakeApi(() => ({ body: { ...cluster, leader: null, failuresTolerated: 0 } }));
+  expect(await run(["status", "-s", url])).toBe(0);
+  expect(printed).toContain("no leader, revision 5; no writes until a majority of the voters is up");
+});
+
+test("a voter is not promoted again, which would be waited out as a conflict", async () => {
+  const { url, asked } = await usual();
+  expect(await run(["member", "promote", "n2", "-s", url])).toBe(0);
+  expect(printed).toBe("n2 is a voter already.\n");
+  expect(asked).toEqual(["GET /v1/cluster"]);
+});
+
+test("a port that no HTTP client may use has got nothing", async () => {
+  const forbidden = "http://127.0.0.1:6000";
+  expect(await run(["deregister", "web", "a1", "-s", forbidden])).toBe(5);
+  expect(complained).toContain("no HTTP client may use that port");
+});
+
 const everyCommand: readonly (readonly string[])[] = [
   ["status"],
   ["members"],
@@ -258,6 +284,16 @@ test.each([
   [["wait", "sunshine"], /Allowed choices are ready, leader/],
   [["status", "-o", "yaml"], /Allowed choices are table, json/],
   [["status", "--timeout", "soon"], /--timeout must be a number/],
+  [["wait", "ready", "--for", "long"], /--for.* must be a whole number/],
+  [["register", "web", "a1", "--host", "h", "--port", "http"], /--port.* must be a whole number/],
+  [["register", "web", "a1", "--host", "h", "--port", "1", "--ttl", "1m"], /--ttl.* must be a whole number/],
+  [
+    ["register", "web", "a1", "--host", "h", "--port", "1", "--weight", "-1"],
+    /--weight.* must be a whole number/,
+  ],
+  [["register", "web", "a1", "--host", "h", "--port", "1", "--meta", "colour"], /--meta.* must be KEY=VALUE/],
+  [["recover", "some-folder", "--i-accept-data-loss"], /wants --data and --id/],
+  [["restore", "file", "--data", "d", "--id", "n1", "--peer-url", "n1:7501"], /must be http:\/\/HOST:PORT/],
 ])("%j is wrong usage", async (args, words) => {
   expect(await run(args)).toBe(2);
   expect(complained).toMatch(words);

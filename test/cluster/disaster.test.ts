@@ -111,6 +111,7 @@ test("after the loss of a majority one member's folder becomes a new cluster, wi
   const json = await command(...args, "--output", "json");
   expect(json).toMatchObject({ status: 4 });
   expect(json.said).toContain('"instances": 2');
+  expect(await command("recover", first.settings.dataFolder)).toMatchObject({ status: 4 });
   expect(await command(...args, "--i-accept-data-loss")).toMatchObject({ status: 0 });
   const member = await serve(cluster, "m1");
   expect(await idsAt(cluster, member)).toEqual(["a1", "a2"]);

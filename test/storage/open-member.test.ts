@@ -388,6 +388,12 @@ test("inspect describes a folder and changes nothing in it", async () => {
   expect(damaged).toMatch(/a start: begins with .*, and has no vote until/);
 });
 
+test("inspect takes no folder of something else for a member's", async () => {
+  fs.mkdirSync(dir, { recursive: true });
+  fs.writeFileSync(join(dir, "notes.txt"), "mine");
+  await expect(inspectFolder({ dir })).rejects.toThrow(/is no member's data folder/);
+});
+
 async function chunksOf(
   storage: OpenedStorage,
   meanwhile: () => Promise<void>,
