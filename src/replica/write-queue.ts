@@ -92,15 +92,11 @@ export class WriteQueue {
     this.#ordinary = [...ordinary, ...this.#ordinary];
   }
 
-  /**
-   * The next writes that fit into one log entry; empty when nothing waits. Outlived ones are ended on the way. `urgentAlone`: ordinary ones
-   * only where no urgent one waits.
-   */
-  takeBatch(nowMs: number, { urgentAlone = false } = {}): PendingWrite[] {
+  /** The next writes that fit into one log entry; empty when nothing waits. Outlived ones are ended on the way. */
+  takeBatch(nowMs: number): PendingWrite[] {
     const batch: PendingWrite[] = [];
     const room = { commands: this.#limits.entryCommandsMax, bytes: this.#limits.entryBytesMax };
     this.#urgent = this.#urgent.slice(this.#takeFrom(this.#urgent, batch, room, nowMs));
-    if (urgentAlone && batch.length > 0) return batch;
     this.#ordinary = this.#ordinary.slice(this.#takeFrom(this.#ordinary, batch, room, nowMs));
     return batch;
   }

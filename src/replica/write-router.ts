@@ -59,8 +59,8 @@ export class WriteRouter {
   /** Until then nothing is sent again after a refusal, so that a leader in transition is not asked in a tight loop. */
   #pausedUntilMs = 0;
   /**
-   * A batch was refused for want of room, and no ordinary write was committed since. So long what is urgent goes alone: it may use room that
-   * others may not, and must not be refused with them.
+   * A batch was refused for want of room, and no ordinary write was committed since. So long what is urgent goes in a batch of its own: it may
+   * use room that others may not, and must not be refused with them.
    */
   #isCrowded = false;
 
@@ -76,12 +76,16 @@ export class WriteRouter {
     if (leader === null || nowMs < this.#pausedUntilMs) return;
     while (queue.length > 0) {
       if (leader !== self && this.#forwardsInflight >= this.#options.forwardsInflightMax) return;
-      const writes = queue.takeBatch(nowMs, { urgentAlone: this.#isCrowded });
+      const writes = queue.takeBatch(nowMs);
       if (writes.length === 0) return;
-      for (const write of writes) this.#inflight.add(write);
-      if (leader === self) this.#propose(writes);
-      else this.#forward(writes, leader, term);
+      for (const batch of this.#isCrowded ? byUrgency(writes) : [writes]) this.#send(batch, { leader, term });
     }
+  }
+
+  #send(writes: readonly PendingWrite[], { leader, term }: Leadership & { readonly leader: NodeId }): void {
+    for (const write of writes) this.#inflight.add(write);
+    if (leader === this.#options.self) this.#propose(writes);
+    else this.#forward(writes, leader, term);
   }
 
   /** Ends what was sent and has outlived its time: it may yet take effect. */
@@ -229,6 +233,13 @@ function isRepeatable(write: PendingWrite): boolean {
   const { command, idempotencyKey } = write.envelope;
   const isPlainRenewal = command.kind === "renew" || (command.kind === "renewOne" && command.status === null);
   return idempotencyKey !== null || isPlainRenewal;
+}
+
+/** Both parts go, or those who only ever find one place free among the forwards would bring nothing but what is urgent. */
+function byUrgency(writes: readonly PendingWrite[]): readonly (readonly PendingWrite[])[] {
+  const urgent = writes.filter(({ envelope }) => isUrgent(envelope));
+  const ordinary = writes.filter(({ envelope }) => !isUrgent(envelope));
+  return [urgent, ordinary].filter(({ length }) => length > 0);
 }
 
 function batchOf(writes: readonly PendingWrite[]): CommandBatch {

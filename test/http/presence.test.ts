@@ -213,12 +213,15 @@ test("the shortest lease is kept too", async () => {
   await attach(served, [{ id: "a", incarnation: 1 }]);
   const key = { namespace: "default", service: "web", id: "a" };
   let leftMs = Number.POSITIVE_INFINITY;
-  const startedAtMs = performance.now();
+  let beforeMs = performance.now();
   for (let passedMs = 0; passedMs < 1_500;) {
     await new Promise((resolve) => setTimeout(resolve, 20));
-    const nowMs = performance.now() - startedAtMs;
-    member.advance(Math.floor(nowMs) - passedMs);
-    passedMs = Math.floor(nowMs);
+    const nowMs = performance.now();
+    // What holds up this process is no time of the lease: it holds up the renewals as well.
+    const stepMs = Math.min(Math.floor(nowMs - beforeMs), 40);
+    beforeMs = nowMs;
+    passedMs += stepMs;
+    member.advance(stepMs);
     leftMs = Math.min(leftMs, (member.registry.deadline(key) ?? 0) - member.clusterNow());
   }
   expect(leftMs).toBeGreaterThan(300);

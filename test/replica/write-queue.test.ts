@@ -33,13 +33,6 @@ test("renewals and deregistrations leave the queue before registrations", () => 
   expect(queue.takeBatch(0)).toEqual([]);
 });
 
-test("where what is urgent goes alone, the rest follows when nothing urgent waits", () => {
-  const queue = new WriteQueue(limits);
-  for (const command of [register("a"), deregister("b"), renewOne("c")]) queue.add(write(command));
-  expect(kinds(queue.takeBatch(0, { urgentAlone: true }))).toEqual(["deregister", "renewOne"]);
-  expect(kinds(queue.takeBatch(0, { urgentAlone: true }))).toEqual(["register"]);
-});
-
 test("a batch ends at entryCommandsMax commands", () => {
   const queue = new WriteQueue(limits);
   for (let n = 0; n < 6; n += 1) queue.add(write(register(`a${n}`)));
