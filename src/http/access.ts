@@ -17,7 +17,11 @@ export interface Touched {
   readonly isPrefix?: boolean;
 }
 
-/** Whoever guesses is slowed down: so many wrong tokens from one address in the window, then 429. */
+/**
+ * Whoever guesses is slowed down: so many wrong tokens from one address in the window, then 429. A right token is served all the same. One
+ * client with an old token would otherwise cost everybody behind its proxy or on its host their leases, and what is drawn at random is
+ * not guessed.
+ */
 export const failureLimits = { failuresMax: 20, windowMs: 60_000, addressesMax: 10_000 } as const;
 
 /** One request's permission. */
@@ -44,13 +48,13 @@ export class Access {
     this.#nowMs = nowMs;
   }
 
-  /** Throws `unauthenticated`, `forbidden`, or `rate_limited` after too many wrong tokens. */
+  /** Throws `unauthenticated`, `forbidden`, or `rate_limited` for a wrong token after too many. */
   grant(request: IncomingMessage, { right }: Policy): Grant {
     if (this.#tokens === null || right === "open") return everybody;
-    const address = request.socket.remoteAddress ?? "";
-    this.#checkFailures(address);
     const token = find(this.#tokens, bearer(request.headers.authorization));
     if (token === null) {
+      const address = request.socket.remoteAddress ?? "";
+      this.#checkFailures(address);
       this.#noteFailure(address);
       throw new RollcallError("unauthenticated", "The token is not one that this cluster knows.");
     }
