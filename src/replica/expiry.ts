@@ -3,7 +3,7 @@
  * when the entry is applied, so a proposal that comes too early, twice, or from a deposed leader removes nothing that it should not.
  *
  * It waits neither in the queue of clients' writes nor for room among what is uncommitted: the clock goes on in an overloaded cluster,
- * and what it has passed must go. At most one is waited for at a time, so there are no more of them than of the clock's own entries.
+ * and what it has passed must go. At most one is waited for at a time, so no more of them are undecided than of the clock's own entries.
  */
 
 import type { Command } from "../registry/commands.ts";

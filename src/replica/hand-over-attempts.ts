@@ -37,7 +37,7 @@ export class HandOverAttempts {
     this.#last = { to, atMs: nowMs, hasFailed: false };
   }
 
-  /** Any transfer ended without success; those that an operator asked for say nothing here. */
+  /** Any transfer ended without success. One that an operator asked for says nothing here, unless to the member of the last attempt. */
   aborted(to: NodeId, nowMs: number): void {
     if (this.#last?.to !== to || this.#last.hasFailed) return;
     this.#last = { to, atMs: nowMs, hasFailed: true };
