@@ -83,12 +83,15 @@ export class LogEvents implements ReplicaObserver {
     }
   }
 
-  registryEvents(events: readonly RegistryEvent[]): void {
+  registryEvents(events: readonly RegistryEvent[], isReplay: boolean): void {
     for (const event of events) {
       this.#metrics.registryChanged(event.type);
-      if (event.type === "service") this.#protectionChanged(event);
+      if (event.type === "service") this.#protectionChanged(event, isReplay);
     }
-    this.#logExpiries(events.filter((event) => event.type === "delete" && event.reason === "expired"));
+    const expired = events.filter((event) => event.type === "delete" && event.reason === "expired");
+    for (const _ of expired) this.#metrics.expired();
+    // A line bears the time at which it is written, and so would tell the past as news.
+    if (!isReplay) this.#logExpiries(expired);
   }
 
   applied(): void {
@@ -203,7 +206,6 @@ export class LogEvents implements ReplicaObserver {
 
   #logExpiries(expired: readonly RegistryEvent[]): void {
     for (const event of expired) {
-      this.#metrics.expired();
       if (event.type !== "delete" || expired.length > expiriesLoggedMax) continue;
       const { namespace, service, id, revision } = event;
       this.#logger.info({ namespace, service, id, revision }, "instance expired");
@@ -216,20 +218,17 @@ export class LogEvents implements ReplicaObserver {
     );
   }
 
-  #protectionChanged(event: Extract<RegistryEvent, { type: "service" }>): void {
+  #protectionChanged(event: Extract<RegistryEvent, { type: "service" }>, isReplay: boolean): void {
     const { namespace, service, revision } = event;
     const name = `${namespace}/${service}`;
     if (event.protected === this.#protected.has(name)) return;
-    if (event.protected) {
-      this.#protected.add(name);
-      this.#logger.warn(
-        { namespace, service, revision },
-        "too many leases ran out at once: the rest stays listed as suspect",
-      );
-    } else {
-      this.#protected.delete(name);
-      this.#logger.info({ namespace, service, revision }, "expiry protection ended");
-    }
+    if (event.protected) this.#protected.add(name);
+    else this.#protected.delete(name);
+    const about = { namespace, service, revision };
+    if (isReplay) return;
+    if (event.protected)
+      this.#logger.warn(about, "too many leases ran out at once: the rest stays listed as suspect");
+    else this.#logger.info(about, "expiry protection ended");
   }
 
   #healed(part: "log" | "image"): void {

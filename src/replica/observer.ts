@@ -13,7 +13,8 @@ export type WriteOutcome = "committed" | "rejected" | "unknown" | "failed";
 export interface ReplicaObserver {
   raft(event: RaftEvent): void;
   /** Registry changes, in order, as this member applied them. */
-  registryEvents(events: readonly RegistryEvent[]): void;
+  /** `isReplay`: they are of the past, which this member catches up with after its start. */
+  registryEvents(events: readonly RegistryEvent[], isReplay: boolean): void;
   applied(index: Index, commands: number): void;
   /** A write that a client brought here ended. */
   writeEnded(kind: CommandKind, outcome: WriteOutcome, durationMs: number): void;

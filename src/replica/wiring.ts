@@ -399,7 +399,7 @@ export class Wiring {
   }
 
   #publish(events: readonly RegistryEvent[]): void {
-    this.options.observer.registryEvents(events);
+    this.options.observer.registryEvents(events, this.isReplaying);
     for (const listener of this.listeners) listener(events);
   }
 

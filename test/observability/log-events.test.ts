@@ -59,15 +59,28 @@ function expiry(revision: number): RegistryEvent {
 
 test("expired instances get a line each, up to a number, and are counted", async () => {
   const { events, lines, metrics } = observed();
-  events.registryEvents([expiry(4), expiry(5)]);
-  events.registryEvents([{ ...expiry(6), reason: "deregistered" } as RegistryEvent]);
+  events.registryEvents([expiry(4), expiry(5)], false);
+  events.registryEvents([{ ...expiry(6), reason: "deregistered" } as RegistryEvent], false);
   expect(lines).toEqual([
     'info instance expired {"namespace":"default","service":"web","id":"a4","revision":4}',
     'info instance expired {"namespace":"default","service":"web","id":"a5","revision":5}',
   ]);
-  events.registryEvents(Array.from({ length: 21 }, (_, index) => expiry(index + 10)));
+  events.registryEvents(
+    Array.from({ length: 21 }, (_, index) => expiry(index + 10)),
+    false,
+  );
   expect(lines.slice(2)).toEqual(['info instances expired {"instances":21,"services":["web"]}']);
   expect(await metrics.render()).toMatch(/rollcall_expirations_total\S* 23\n/);
+});
+
+test("what a member catches up with after its start is counted, and not told as news", async () => {
+  const { events, lines, metrics } = observed();
+  const service = { type: "service", namespace: "default", service: "web" } as const;
+  events.registryEvents([expiry(4), { ...service, revision: 5, protected: true }], true);
+  expect(lines).toEqual([]);
+  expect(await metrics.render()).toMatch(/rollcall_expirations_total\S* 1\n/);
+  events.registryEvents([{ ...service, revision: 6, protected: false }], false);
+  expect(lines.map((line) => line.split(" {")[0])).toEqual(["info expiry protection ended"]);
 });
 
 test("a full disk is told once, and once more when it has space again", () => {
@@ -102,7 +115,7 @@ test("expiry protection is told when it begins and ends", () => {
     protected: isProtected,
   });
   for (const event of [change(1, false), change(2, true), change(3, true), change(4, false)]) {
-    events.registryEvents([event]);
+    events.registryEvents([event], false);
   }
   expect(lines.map((line) => line.split(" {")[0])).toEqual([
     "warn too many leases ran out at once: the rest stays listed as suspect",
