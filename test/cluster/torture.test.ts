@@ -23,18 +23,11 @@ function torture(
   });
 }
 
-function childrenOf(parent: number | undefined): readonly number[] {
-  const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
-  const pairs = lines.map((line) => line.trim().split(/ +/).map(Number));
-  return pairs.filter(([, ppid]) => ppid === parent).map(([pid = 0]) => pid);
-}
-
-function isThere(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+/** By pid: the parents of all processes that have not ended, whether or not somebody has asked how. */
+function parents(): ReadonlyMap<number, number> {
+  const table = execFileSync("ps", ["-A", "-o", "pid=,ppid=,stat="], { encoding: "utf8" });
+  const rows = table.matchAll(/^ *(\d+) +(\d+) +[^Z ]/gm);
+  return new Map([...rows].map(([, pid, parent]) => [Number(pid), Number(parent)]));
 }
 
 test("members that are killed lose nothing", async () => {
@@ -57,15 +50,15 @@ test("a run that is told to end leaves no member behind, even one that stands st
   const ended = once(run, "exit");
   const members = await waitFor(
     () => {
-      const children = childrenOf(run.pid);
-      return children.length === 3 ? children : null;
+      const children = [...parents()].filter(([, parent]) => parent === run.pid);
+      return children.length === 3 ? children.map(([pid]) => pid) : null;
     },
     { what: "three members run" },
   );
   process.kill(members[0] ?? 0, "SIGSTOP");
   run.kill("SIGTERM");
   expect(await ended).toEqual([143, null]);
-  await waitFor(() => !members.some(isThere), { what: "the members are gone" });
+  await waitFor(() => !members.some((pid) => parents().has(pid)), { what: "the members are gone" });
 });
 
 test("a leader that answers reads without asking anybody is found out when it wakes up alone", async () => {
