@@ -11,6 +11,7 @@
 import { Fields, readAll, ValueFields } from "./fields.ts";
 import { HistoryLine } from "./history.ts";
 import { KeptResult } from "./idempotency.ts";
+import { compareText } from "./names.ts";
 import { ParkedOverride } from "./parked-overrides.ts";
 import type { StateRecord } from "./records.ts";
 import { Registration } from "./registration.ts";
@@ -181,8 +182,13 @@ function* eachOf<Item>(items: Iterable<Item>, work: (item: Item) => void): Gener
   }
 }
 
+/** Revisions are equal only after a leap; then any order will do that is the same on all members. */
 function byEmptiness(left: Service, right: Service): number {
-  return (left.emptySince ?? 0) - (right.emptySince ?? 0) || left.revision - right.revision;
+  return (
+    (left.emptySince ?? 0) - (right.emptySince ?? 0) ||
+    left.revision - right.revision ||
+    compareText(left.recordKey, right.recordKey)
+  );
 }
 
 /** Reads all fields of a record's value, which comes decoded or as fields that are still packed. */

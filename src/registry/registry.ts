@@ -89,13 +89,20 @@ export class Registry implements RegistryView {
 
   /**
    * For a state that may be older than one that clients have seen: raises the revision to the next multiple of 2^40, which no earlier
-   * state can have reached, and empties the event window, so that every older cursor gets a snapshot.
+   * state can have reached, and empties the event window, so that every older cursor gets a snapshot. Services go along, those that are
+   * not known too: who waits for one of them to change has seen later changes than it holds, perhaps, and would wait for the next one.
    */
   leapAhead(): void {
-    const { counters, events, changed } = this.#state;
-    counters.revision = (Math.floor(counters.revision / revisionLeap) + 1) * revisionLeap;
+    const { counters, events, changed, catalog } = this.#state;
+    const revision = (Math.floor(counters.revision / revisionLeap) + 1) * revisionLeap;
+    counters.revision = revision;
+    counters.forgottenRevision = revision;
     events.clear();
     changed.put(counters);
+    for (const service of catalog.services()) {
+      service.revision = revision;
+      changed.put(service);
+    }
   }
 
   /** Cluster time of the earliest thing that an `expire` entry would act on; null for none. For the leader, which proposes it then. */

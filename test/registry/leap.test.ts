@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { Registry } from "../../src/registry/registry.ts";
-import { register } from "../support/commands.ts";
+import { deregister, register } from "../support/commands.ts";
 
 const leap = 2 ** 40;
+const anything = { statuses: null, tags: [], version: null, zone: null, metadata: [] };
 
 test("a leap raises the revision to the next multiple of 2^40, empties the window, and survives a load", () => {
   const registry = new Registry();
@@ -19,6 +20,26 @@ test("a leap raises the revision to the next multiple of 2^40, empties the windo
   expect([...records.keys()].filter((key) => key.startsWith("event/"))).toEqual([]);
   const loaded = Registry.load(records);
   expect(loaded.revision).toBe(2 * leap);
+  expect(loaded.stateHash()).toBe(registry.stateHash());
+});
+
+test("a leap takes every service along, so that who waits for a later change of one is answered", () => {
+  const registry = new Registry();
+  const records = new Map<string, unknown>();
+  const envelopes = [register("a"), deregister("a"), register("b", {}, "api")].map((command) => ({
+    command,
+    member: "n1",
+    at: 0,
+    idempotencyKey: null,
+    by: null,
+  }));
+  registry.apply({ version: 1, envelopes }, 10);
+  registry.leapAhead();
+  for (const [key, value] of registry.takeChanges().puts) records.set(key, value);
+  const loaded = Registry.load(records);
+  for (const service of ["web", "api", "forgotten-or-registered-after-the-backup"])
+    expect(loaded.service("default", service).revision, service).toBe(leap);
+  expect(loaded.instances("default", "api", anything)).toMatchObject([{ id: "b", revision: 3 }]);
   expect(loaded.stateHash()).toBe(registry.stateHash());
 });
 
