@@ -26,6 +26,8 @@ in every way that the seed has drawn, and checks every step. The same seed alway
   --members N    so many members in every seed
   --no-faults    nothing goes wrong
   --no-ambushes  without the faults that strike at chosen moments: for seeds that were found before there were any
+  --early-ambushes
+                 without those that came later: for seeds that were found when there were few
   --mutants      plants known bugs, one at a time, and prints whether and how soon each is found; with --seeds
                  within so many seeds (default 2,000)
   --only TEXT    with --mutants: those whose names contain TEXT
@@ -45,6 +47,7 @@ const options = {
   members: { type: "string" },
   "no-faults": { type: "boolean" },
   "no-ambushes": { type: "boolean" },
+  "early-ambushes": { type: "boolean" },
   mutants: { type: "boolean" },
   only: { type: "string" },
   coverage: { type: "boolean" },
@@ -82,6 +85,7 @@ function readArguments() {
       ...(members === null ? {} : { members }),
       ...(values["no-faults"] === true ? { noFaults: true } : {}),
       ...(values["no-ambushes"] === true ? { noAmbushes: true } : {}),
+      ...(values["early-ambushes"] === true ? { earlyAmbushes: true } : {}),
     },
   };
 }

@@ -14,6 +14,7 @@ import { checkHistory } from "./linearizability/check.ts";
 import type { FaultAtlas } from "./nemesis/atlas.ts";
 import { settleUnder } from "./partial-partition.ts";
 import type { Random } from "./random.ts";
+import { strandCandidate } from "./stranded-candidate.ts";
 import type { Violate } from "./violation.ts";
 import type { Links, PartitionShape } from "./world/links.ts";
 import { areEqual } from "./world/addresses.ts";
@@ -64,6 +65,10 @@ export interface LivenessWorld {
   readonly links: Links;
   /** What the network looks like before all of it is healed; null for healed at once. */
   readonly partial: { readonly shape: PartitionShape; readonly random: Random } | null;
+  /** Whether a candidate is left behind in a term of its own before anything is looked at. */
+  readonly strandsCandidate: boolean;
+  /** Somebody stood still for so long. */
+  readonly paused: (ms: number) => void;
   /** Ends a member that is to be started elsewhere; null in a run without such. */
   readonly move: ((member: SimMember) => void) | null;
   members(): readonly SimMember[];
@@ -83,6 +88,7 @@ export interface LivenessWorld {
 export function checkLiveness(world: LivenessWorld): boolean {
   const whole = startWhole(world);
   if (whole === null) return false;
+  checkStrandedCandidate(world, whole);
   checkPartialPartition(world);
   const core = chooseCore(world, whole);
   if (core === null) return false;
@@ -116,6 +122,26 @@ function startWhole(world: LivenessWorld): readonly SimMember[] | null {
   );
   if (world.isOver()) return null;
   return world.memberships().every((membership) => isQuorum(membership, whole)) ? whole : null;
+}
+
+function checkStrandedCandidate(world: LivenessWorld, whole: readonly SimMember[]): void {
+  // Whoever is damaged, or was until now, may lead all the same, or follow nobody. And of two neither can do without the other.
+  const isWhole = whole.length === world.members().length;
+  if (!world.strandsCandidate || !isWhole || whole.length < 3 || world.isOver()) return;
+  const isFollowed = (): boolean => leaderOf(whole) !== null;
+  if (!comes(world, limits.leader, isFollowed)) return;
+  const { links, time, paused } = world;
+  const isStranded = strandCandidate({
+    links,
+    members: whole,
+    leaderOf,
+    comes: (timeouts, isTrue) => comes(world, timeouts, isTrue),
+    nowMs: () => time.nowMs,
+    paused,
+  });
+  if (!isStranded) return;
+  world.note("stranded candidate");
+  awaitThat(world, limits.leader, "a leader that everybody follows, though one was a term ahead", isFollowed);
 }
 
 function checkPartialPartition(world: LivenessWorld): void {
@@ -319,6 +345,13 @@ function checkHistories(world: LivenessWorld): void {
 function letPass(world: LivenessWorld, timeouts: number): void {
   const endMs = world.time.nowMs + timeouts * world.timeoutMs;
   while (!world.isOver() && world.time.nowMs < endMs) world.step();
+}
+
+/** Returns whether it has become true within so many longest election timeouts. */
+function comes(world: LivenessWorld, timeouts: number, isTrue: () => boolean): boolean {
+  const endMs = world.time.nowMs + timeouts * world.timeoutMs;
+  while (!world.isOver() && !isTrue() && world.time.nowMs <= endMs) world.step();
+  return isTrue();
 }
 
 /** `limit` is in longest election timeouts, and may grow with what happens meanwhile. */

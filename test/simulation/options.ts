@@ -51,12 +51,25 @@ export interface AmbushOptions {
   readonly slowBuild: number;
   /** Chance that a member is away while another is replaced, and comes back when that one leads. */
   readonly awayAtReplacement: number;
+  /** Whether a candidate is left in a term of its own where the liveness phase begins. */
+  readonly strandsCandidate: boolean;
   /** Those of several acts (`nemesis/staged.ts`) that this run has. */
   readonly staged: readonly StagedAmbush[];
 }
 
-export const stagedAmbushes = ["lateAcknowledgement", "overtakenImage", "slowLoop", "hungDisk"] as const;
+export const stagedAmbushes = [
+  "lateAcknowledgement",
+  "overtakenImage",
+  "slowLoop",
+  "hungDisk",
+  "returningMember",
+  "brokenLink",
+  "lateWinner",
+] as const;
 export type StagedAmbush = (typeof stagedAmbushes)[number];
+
+/** Those that seeds did not draw when there were few. */
+const later: readonly StagedAmbush[] = stagedAmbushes.slice(4);
 
 /** In runs with an overtaken image a leader keeps at most so many entries for those that are behind: otherwise nobody would need an image. */
 export const retainedMax = 3;
@@ -81,6 +94,8 @@ export interface SimulationOptions {
   readonly services: number;
   readonly keysPerService: number;
   readonly keyedShare: number;
+  /** Whether instances have tags and metadata. */
+  readonly hasLabels: boolean;
   /** Mean true time between two faults. */
   readonly faultEveryMs: number;
   readonly faults: FaultWeights;
@@ -108,6 +123,8 @@ export interface OptionLimits {
   readonly noFaults?: boolean;
   /** Draws everything but stragglers and ambushes, as seeds did before there were any. */
   readonly noAmbushes?: boolean;
+  /** Draws everything but the ambushes that came later, and labels, as seeds did when there were few. */
+  readonly earlyAmbushes?: boolean;
 }
 
 export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationOptions {
@@ -123,7 +140,8 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
   const members = limits.members ?? drawnMembers;
   const hasAmbushes = limits.noFaults !== true && limits.noAmbushes !== true;
   // From streams of their own, so that all else that a seed draws stays as it is.
-  const ambushes = hasAmbushes ? drawAmbushes(new Random(seed ^ 0xa3b5)) : noAmbushes;
+  const isEarly = limits.earlyAmbushes === true;
+  const ambushes = hasAmbushes ? drawAmbushes(new Random(seed ^ 0xa3b5), isEarly) : noAmbushes;
   const loadStepsPerTurn = new Random(seed ^ 0x10ad).pick([1, 5, 2_000]);
   const settings = {
     ...settingsFor(ambushes.options.staged, drawSettings(random.fork())),
@@ -153,6 +171,7 @@ export function optionsFor(seed: number, limits: OptionLimits = {}): SimulationO
     services: random.integer(1, 3),
     keysPerService: random.integer(1, 4),
     keyedShare: random.pick([0, 0.3, 0.7, 1]),
+    hasLabels: hasAmbushes && !isEarly && new Random(seed ^ 0x1abe1).chance(0.5),
     faultEveryMs: timeoutMs * random.pick([1, 2, 5, 10]),
     faults: {
       ...(limits.noFaults === true ? noFaults : drawFaults(random.fork())),
@@ -256,12 +275,19 @@ interface Ambushed {
 
 const noAmbushes: Ambushed = {
   stragglerChance: 0,
-  options: { splitAtChange: 0, slowInstall: 0, slowBuild: 0, awayAtReplacement: 0, staged: [] },
+  options: {
+    splitAtChange: 0,
+    slowInstall: 0,
+    slowBuild: 0,
+    awayAtReplacement: 0,
+    strandsCandidate: false,
+    staged: [],
+  },
   settlesUnder: null,
 };
 
-/** Each is left out of half of the runs or more. */
-function drawAmbushes(random: Random): Ambushed {
+/** Each is left out of half of the runs or more. What has come later is drawn later, so that all else stays as it is. */
+function drawAmbushes(random: Random, isEarly: boolean): Ambushed {
   const stragglerChance = random.pick([0, 0, 0, 0, 0.003, 0.03]);
   const splitAtChange = random.pick([0, 0, 0.4]);
   const slowInstall = random.pick([0, 1]);
@@ -277,10 +303,11 @@ function drawAmbushes(random: Random): Ambushed {
     "deaf",
   ]);
   const slowBuild = random.pick([0, 1]);
-  const staged = stagedAmbushes.filter(() => random.chance(0.25));
+  const staged = stagedAmbushes.filter((each) => random.chance(0.25) && !(isEarly && later.includes(each)));
+  const strandsCandidate = random.chance(0.25) && !isEarly;
   return {
     stragglerChance,
-    options: { splitAtChange, slowInstall, slowBuild, awayAtReplacement, staged },
+    options: { splitAtChange, slowInstall, slowBuild, awayAtReplacement, strandsCandidate, staged },
     settlesUnder,
   };
 }

@@ -60,6 +60,13 @@ export const rareMarks: readonly string[] = [
   "image below the log",
   "slow loop",
   "hung disk",
+  "cut off for long",
+  "return of a member",
+  "broken link",
+  "late winner",
+  "another entry at the same index",
+  "commit of what was overwritten",
+  "stranded candidate",
   // Where a leader is asked for before the network is whole.
   "settled under ring",
   "settled under bridge",

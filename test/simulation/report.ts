@@ -21,13 +21,15 @@ function commitOf(): string {
 }
 
 /** Whatever shapes a run has to be repeated. */
-function replayCommand(seed: number, { eventsMax, members, noFaults, noAmbushes }: OptionLimits): string {
+function replayCommand(seed: number, limits: OptionLimits): string {
+  const { eventsMax, members, noFaults, noAmbushes, earlyAmbushes } = limits;
   return [
     `./scripts/simulate --seed ${seed}`,
     ...(eventsMax === undefined ? [] : [`--events ${eventsMax}`]),
     ...(members === undefined ? [] : [`--members ${members}`]),
     ...(noFaults === true ? ["--no-faults"] : []),
     ...(noAmbushes === true ? ["--no-ambushes"] : []),
+    ...(earlyAmbushes === true ? ["--early-ambushes"] : []),
     "--trace",
   ].join(" ");
 }

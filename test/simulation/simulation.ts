@@ -17,12 +17,15 @@ import { Watcher } from "./clients/watcher.ts";
 import { Workload } from "./clients/workload.ts";
 import { checkLiveness, type LivenessWorld } from "./liveness.ts";
 import { Ambushes } from "./nemesis/ambushes.ts";
+import { brokenLink } from "./nemesis/broken-link.ts";
 import { lateAcknowledgement } from "./nemesis/late-acknowledgement.ts";
+import { lateWinner } from "./nemesis/late-winner.ts";
 import { FaultAtlas } from "./nemesis/atlas.ts";
 import { Nemesis, type NemesisWorld } from "./nemesis/nemesis.ts";
 import { Operator } from "./nemesis/operator.ts";
 import { overtakenImage } from "./nemesis/overtaken-image.ts";
 import { Relocations } from "./nemesis/relocations.ts";
+import { returningMember } from "./nemesis/returning-member.ts";
 import { hungDisk } from "./nemesis/hung-disk.ts";
 import { slowLoop } from "./nemesis/slow-loop.ts";
 import { StagedAmbushes, type Script, type Stage } from "./nemesis/staged.ts";
@@ -63,6 +66,9 @@ const scripts: Record<StagedAmbush, (stage: Stage) => Script> = {
   overtakenImage,
   slowLoop,
   hungDisk,
+  returningMember,
+  brokenLink,
+  lateWinner,
 };
 
 export class Simulation implements NemesisWorld {
@@ -230,6 +236,8 @@ export class Simulation implements NemesisWorld {
       history: this.#history,
       links: this.network.links,
       partial: this.#partial,
+      strandsCandidate: this.options.ambushes.strandsCandidate,
+      paused: (ms) => this.paused(ms),
       move: this.options.faults.readdress > 0 ? (member) => this.relocations.move(member) : null,
       members: () => this.#members,
       memberships: () => this.memberships(),
@@ -415,6 +423,7 @@ export class Simulation implements NemesisWorld {
       members: () => this.#members,
       thinkMs,
       callTimeoutMs,
+      hasLabels: this.options.hasLabels,
       clockJumpsMs: () => this.#clockJumpsMs,
       violate: (checker, message) => this.#violate(checker, message),
     });

@@ -133,7 +133,8 @@ export function describe(event: RegistryEvent): string {
   switch (event.type) {
     case "put": {
       const { service, id, incarnation, declared, suspect, override } = event.instance;
-      return `put ${service}/${id} ${incarnation} ${declared.host} ${declared.weight} ${declared.status} ${declared.ttlMs} ${suspect} ${override?.reason ?? ""}`;
+      const { host, weight, status, ttlMs, tags, metadata } = declared;
+      return `put ${service}/${id} ${incarnation} ${host} ${weight} ${status} ${ttlMs} ${tags.join("+")} ${metadata.join("+")} ${suspect} ${override?.reason ?? ""}`;
     }
     case "delete":
       return `delete ${event.service}/${event.id} ${event.reason}`;

@@ -22,6 +22,8 @@ export class Elections {
   readonly #lasts = new Map<string, EntryId>();
   /** By term: whom each member voted for, by the member's id and incarnation. */
   readonly #votes = new Map<Term, Map<string, NodeId>>();
+  #latestAsked: Term = 0;
+  #latestHandOver: Term = 0;
 
   constructor(violate: Violate, committed: CommittedLog) {
     this.#violate = violate;
@@ -37,9 +39,21 @@ export class Elections {
     return this.#leaders.size;
   }
 
+  /** The latest term about which anybody has ever asked whether it could be elected, or should. */
+  get latestAsked(): Term {
+    return this.#latestAsked;
+  }
+
+  /** The latest term whose leader has ever told another to take over. */
+  get latestHandOver(): Term {
+    return this.#latestHandOver;
+  }
+
   sending(from: SimMember, message: Message): void {
-    if (message.type === "vote" || message.type === "preVote")
-      this.#lasts.set(`${from.id} ${message.term}`, message.last);
+    if (message.type === "timeoutNow") this.#latestHandOver = Math.max(this.#latestHandOver, message.term);
+    if (message.type !== "vote" && message.type !== "preVote") return;
+    this.#latestAsked = Math.max(this.#latestAsked, message.term);
+    this.#lasts.set(`${from.id} ${message.term}`, message.last);
   }
 
   /** A member whose log ends at `own` gives its vote. Judged as of that moment: its reply waits for the disk, and meanwhile its log may change. */

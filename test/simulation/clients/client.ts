@@ -4,7 +4,7 @@
 
 import { RollcallError } from "../../../src/lib/errors.ts";
 import type { Command, CommandResult } from "../../../src/registry/commands.ts";
-import type { InstanceKey } from "../../../src/registry/model.ts";
+import type { Declaration, InstanceKey } from "../../../src/registry/model.ts";
 import type { ReadOptions, RenewalResult } from "../../../src/replica/member.ts";
 import type { WriteEnd } from "../../../src/replica/write-queue.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
@@ -12,9 +12,11 @@ import type { Checkers } from "../checkers/checkers.ts";
 import type { Random } from "../random.ts";
 import type { SimMember } from "../world/member.ts";
 import type { CallEnd, Gateway } from "./gateway.ts";
-import type { History } from "./history.ts";
+import { isStable, type History } from "./history.ts";
 import { lookAround } from "./look-around.ts";
-import { oddService, type Workload, type WriteTask } from "./workload.ts";
+import { labelsOf, oddService, type Workload, type WriteTask } from "./workload.ts";
+
+const checker = "declaration";
 
 export interface ClientOptions {
   readonly name: string;
@@ -27,6 +29,8 @@ export interface ClientOptions {
   readonly members: () => readonly SimMember[];
   readonly thinkMs: number;
   readonly callTimeoutMs: number;
+  /** Whether instances have tags and metadata that tell which write they come from. */
+  readonly hasLabels: boolean;
   readonly clockJumpsMs: () => number;
   readonly violate: (checker: string, message: string) => void;
 }
@@ -109,6 +113,7 @@ export class Client {
         const options = { timeoutMs: callTimeoutMs, idempotencyKey: task.idempotencyKey, by: name };
         member.replica?.submit(task.command, options, (end) => {
           this.#writeEnded(name, member, end);
+          this.#checkDeclared(name, task.command, end);
           if (end.kind === "result") noteLease(checkers, task.command, end.result, firstSent);
           answer(end);
         });
@@ -128,6 +133,18 @@ export class Client {
       this.#options.violate(
         "read your writes",
         `${member.id} answered ${name} before it had applied entry ${index}`,
+      );
+  }
+
+  /** A registration is answered with what was declared. */
+  #checkDeclared(name: string, command: Command, end: WriteEnd): void {
+    if (end.kind !== "result" || !end.result.ok || end.result.kind !== "register") return;
+    if (command.kind !== "register" || !this.#options.hasLabels) return;
+    const { declared } = end.result.instance;
+    if (!isSameDeclaration(declared, command.declared))
+      this.#options.violate(
+        checker,
+        `${name} declared ${JSON.stringify(command.declared)}, and was answered ${JSON.stringify(declared)}`,
       );
   }
 
@@ -228,7 +245,9 @@ export class Client {
           checkers.reads.allowed(member, floor, time.nowMs);
           if (member.replica !== null && this.#random.chance(0.05))
             lookAround(member.replica, key, this.#options.violate);
-          answer({ host: member.replica?.registry.instance(key)?.declared.host ?? null });
+          const instance = member.replica?.registry.instance(key) ?? null;
+          if (instance !== null) this.#checkLabels(member, key, instance.declared);
+          answer({ host: instance?.declared.host ?? null });
         });
       },
       (end) => {
@@ -242,6 +261,25 @@ export class Client {
       },
     );
   }
+
+  /** Host, tags and metadata of an instance come from the same write. */
+  #checkLabels(member: SimMember, key: InstanceKey, declared: Declaration): void {
+    if (!this.#options.hasLabels || !isStable(key)) return;
+    if (textOf(declared) !== textOf(labelsOf(declared.host)))
+      this.#options.violate(
+        checker,
+        `${member.id} tells ${JSON.stringify(declared)} of ${key.id}, which is no single write's`,
+      );
+  }
+}
+
+/** Compared as text, and not as the registry compares. */
+function isSameDeclaration(one: Declaration, other: Declaration): boolean {
+  return one.host === other.host && textOf(one) === textOf(other);
+}
+
+function textOf({ tags, metadata }: Pick<Declaration, "tags" | "metadata">): string {
+  return JSON.stringify([tags, metadata]);
 }
 
 /** Whether doing it twice is the same as doing it once. */

@@ -5,6 +5,7 @@
 import type { Command, CommandResult } from "../../../src/registry/commands.ts";
 import type { Declaration, InstanceKey, InstanceStatus } from "../../../src/registry/model.ts";
 import type { Random } from "../random.ts";
+import { isStable } from "./history.ts";
 
 export interface WriteTask {
   readonly kind: "write";
@@ -32,9 +33,14 @@ const namespace = "default";
 export const oddService = "other";
 const statuses: readonly InstanceStatus[] = ["up", "starting", "draining", "down"];
 
+/** Tags and metadata from which labels are drawn where they need not tell anything. */
+const colours = ["blue", "green", "grey"];
+const tiers = ["front", "back"];
+
 export class Workload {
   readonly #keys: InstanceKey[] = [];
   readonly #keyedShare: number;
+  readonly #hasLabels: boolean;
   /** Newest known incarnation and connection by name. */
   readonly #incarnations = new Map<string, number>();
   readonly #connections = new Map<string, number>();
@@ -43,8 +49,10 @@ export class Workload {
     readonly services: number;
     readonly keysPerService: number;
     readonly keyedShare: number;
+    readonly hasLabels: boolean;
   }) {
     this.#keyedShare = options.keyedShare;
+    this.#hasLabels = options.hasLabels;
     for (let s = 0; s < options.services; s += 1) {
       for (let k = 0; k < options.keysPerService; k += 1) {
         this.#keys.push({ namespace, service: `s${s}`, id: `stable-${k}` });
@@ -76,12 +84,12 @@ export class Workload {
       case "maxStale":
         return { kind: "read", key, level: kind };
       case "register":
-        return this.#write(random, name, register(random, key, name));
+        return this.#write(random, name, this.#register(random, key, name));
       case "patch":
         return this.#write(random, name, {
           kind,
           ...key,
-          changes: { host: name },
+          changes: { host: name, ...this.#changedLabels(random, key, name) },
           incarnation: null,
           ifRevision: null,
         });
@@ -149,14 +157,33 @@ export class Workload {
         return this.#presence(random, key, incarnation ?? 1);
       case 3: {
         const operations = [
-          register(random, key, name),
+          this.#register(random, key, name),
           { kind: "deregister", ...key, incarnation: null } as const,
         ];
         return { kind: "batch", operations: random.shuffled(operations) };
       }
       default:
-        return register(random, key, name);
+        return this.#register(random, key, name);
     }
+  }
+
+  #register(random: Random, key: InstanceKey, name: string): Extract<Command, { kind: "register" }> {
+    const command = register(random, key, name);
+    if (!this.#hasLabels) return command;
+    const labels = isStable(key) ? labelsOf(name) : anyLabels(random);
+    return { ...command, declared: { ...command.declared, ...labels } };
+  }
+
+  #changedLabels(random: Random, key: InstanceKey, name: string): Partial<Labels> | ClearedLabels {
+    if (!this.#hasLabels) return {};
+    if (isStable(key)) return labelsOf(name);
+    return random.pick([
+      {},
+      { tags: null },
+      { metadata: null },
+      { metadata: [["tier", null]] },
+      anyLabels(random),
+    ]);
   }
 
   #presence(random: Random, key: InstanceKey, incarnation: number): Command {
@@ -197,6 +224,22 @@ function declaration(random: Random, key: InstanceKey, name: string): Declaratio
     metadata: [],
     status: "up",
     ttlMs: isLeased ? shortTtlMs * random.integer(1, 2) : longTtlMs,
+  };
+}
+
+type Labels = Pick<Declaration, "tags" | "metadata">;
+type ClearedLabels = Pick<Extract<Command, { kind: "patch" }>["changes"], "tags" | "metadata">;
+
+/** Like the host, these tell which write this was: nobody ever sees a part of one write and a part of another. */
+export function labelsOf(name: string): Labels {
+  return { tags: [name], metadata: [["by", name]] };
+}
+
+/** Few different ones, so that many instances have them in common. */
+function anyLabels(random: Random): Labels {
+  return {
+    tags: colours.filter(() => random.chance(0.3)),
+    metadata: random.chance(0.5) ? [["tier", random.pick(tiers)]] : [],
   };
 }
 

@@ -123,6 +123,42 @@ export const raftMutants: readonly Mutant[] = [
     find: `const incoming = majorityValue(voters.voters, valueOf);`,
     replace: `const incoming = majorityValue([...voters.voters, ...voters.learners], valueOf);`,
   },
+  {
+    name: "elections begin without asking first",
+    catalogue: "B15",
+    file: "raft/raft-core.ts",
+    find: `  becomePreCandidate(): void {`,
+    replace: `  becomePreCandidate(): void { if (this.#node.term >= 0) return this.becomeCandidate({ transfer: false });`,
+  },
+  {
+    name: "a pre-vote is given against a leader that is heard",
+    catalogue: "B15",
+    file: "raft/voting.ts",
+    find: `node.log.isUpToDate(message.last) &&
+    !isDisturbance(node, message);`,
+    replace: `node.log.isUpToDate(message.last);`,
+  },
+  {
+    name: "votes are given against a leader that is heard",
+    catalogue: "B15",
+    file: "raft/voting.ts",
+    find: `return node.hearsLeader && message.from !== node.leader;`,
+    replace: `return false;`,
+  },
+  {
+    name: "a vote of an earlier term counts",
+    catalogue: "B16",
+    file: "raft/raft-core.ts",
+    find: `if (message.term < node.term) return this.#answerStale(message);`,
+    replace: `if (message.term < node.term && message.type !== "voteReply") return this.#answerStale(message);`,
+  },
+  {
+    name: "messages of an earlier term are not answered",
+    catalogue: "B16",
+    file: "raft/raft-core.ts",
+    find: `if (message.term < node.term) return this.#answerStale(message);`,
+    replace: `if (message.term < node.term) return;`,
+  },
   // Replication and commitment.
   {
     name: "entries of earlier terms are committed by counting",

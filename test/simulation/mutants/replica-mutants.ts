@@ -21,6 +21,13 @@ export const replicaMutants: readonly Mutant[] = [
     replace: `if (results.length === proposal.batch.envelopes.length) proposal.end({ kind: "committed", entry, results });`,
   },
   {
+    name: "what was overwritten here counts as never applied",
+    catalogue: "B89",
+    file: "replica/proposals.ts",
+    find: `this.#appended.get(entry.index)?.end({ kind: "unknown" });`,
+    replace: `this.#appended.get(entry.index)?.end({ kind: "rejected", reason: "termChanged" });`,
+  },
+  {
     name: "an earlier attempt is forgotten in the answer",
     catalogue: "B89",
     file: "replica/write-queue.ts",
@@ -264,5 +271,27 @@ export const replicaMutants: readonly Mutant[] = [
     file: "registry/events.ts",
     find: `return Array.from({ length: missed }, (_, i) => this.#pages.event(this.#next - missed + i));`,
     replace: `return Array.from({ length: missed - 1 }, (_, i) => this.#pages.event(this.#next - missed + i + 1));`,
+  },
+  // What instances declare.
+  {
+    name: "a patch leaves tags as they are",
+    catalogue: null,
+    file: "registry/declaration.ts",
+    find: `tags: canonicalTags(merged(changes.tags, declared.tags, defaults.tags)),`,
+    replace: `tags: declared.tags,`,
+  },
+  {
+    name: "other metadata is no change",
+    catalogue: null,
+    file: "registry/declaration.ts",
+    find: `left.metadata.every((pair, i) => isSameList(pair, right.metadata[i] ?? []))`,
+    replace: `true`,
+  },
+  {
+    name: "what many have in common is told apart by its length alone",
+    catalogue: null,
+    file: "registry/in-common.ts",
+    find: `if (kept?.read === read && isSame(kept.bytes, bytes, start, end)) return kept.value as Value;`,
+    replace: `if (kept?.read === read && kept.bytes.length === end - start) return kept.value as Value;`,
   },
 ];

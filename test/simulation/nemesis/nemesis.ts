@@ -4,6 +4,7 @@
 
 import type { Membership, NodeId } from "../../../src/raft/types.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
+import type { Checkers } from "../checkers/checkers.ts";
 import type { FaultKind, FaultWeights, SimulationOptions } from "../options.ts";
 import type { Random } from "../random.ts";
 import type { Violate } from "../violation.ts";
@@ -45,6 +46,7 @@ export interface NemesisWorld {
   /** A shortest election timeout. */
   readonly unitMs: number;
   readonly violate: Violate;
+  readonly checkers: Checkers;
   /** The operator begins to put the new member in the place of the one that lost its disk; and has done so. */
   replacing(member: SimMember): void;
   replaced(member: SimMember): void;

@@ -1,0 +1,26 @@
+import type { WriteEnd } from "../../../src/replica/write-queue.ts";
+import type { Checkers } from "../checkers/checkers.ts";
+import type { SimMember } from "../world/member.ts";
+
+/**
+ * Asks a member for a write, as a client would that waits long for its answer and does not want it done twice. What the member answers, if
+ * it does, must be true.
+ */
+export function writeAt(member: SimMember, name: string, timeoutMs: number, checkers: Checkers): void {
+  const { process, replica } = member;
+  if (process === null || replica === null) return;
+  checkers.outcomes.begun(name, false);
+  const command = {
+    kind: "deregister",
+    namespace: "default",
+    service: "ambush",
+    id: name,
+    incarnation: null,
+  } as const;
+  const ended = (end: WriteEnd): void => {
+    checkers.stepped(member);
+    if (end.kind === "error") checkers.outcomes.refused(name, end.error);
+    else checkers.outcomes.answered(name, end.result);
+  };
+  process.run(() => replica.submit(command, { timeoutMs, idempotencyKey: null, by: name }, ended));
+}
