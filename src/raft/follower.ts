@@ -16,8 +16,6 @@ export class Follower {
   readonly #node: RaftNode;
   readonly #transitions: Transitions;
   readonly #reads: ForwardedReads;
-  /** Up to here the log was compared with that of this term's leader. */
-  #verifiedIndex: Index = 0;
   /** The image that the driver is fetching, so that a repeated offer does not start it again. */
   #fetching: string | null = null;
 
@@ -91,7 +89,7 @@ export class Follower {
   snapshotInstalled(meta: SnapshotMeta): void {
     this.#fetching = null;
     const seq = this.#node.installSnapshot(meta);
-    this.#verifiedIndex = Math.max(this.#verifiedIndex, meta.last.index);
+    this.#node.verified(meta.last.index);
     const { leader } = this.#node;
     if (leader !== null) this.#accept({ from: leader, previousIndex: meta.last.index }, meta.last.index, seq);
   }
@@ -146,7 +144,7 @@ export class Follower {
       this.#node.append(entries.slice(entries.indexOf(first)));
     }
     const matched = previousIndex + entries.length;
-    this.#verifiedIndex = Math.max(this.#verifiedIndex, matched);
+    this.#node.verified(matched);
     // Not beyond what this message verified: the rest of our log may not be the leader's (paper §5.3; Figure 2, AppendEntries 5).
     this.#node.commitTo(Math.min(message.commit, matched));
     this.#accept({ from: message.from, previousIndex: message.previous.index }, matched, log.seqOf(matched));
@@ -197,7 +195,7 @@ export class Follower {
     const { log, recovery, staleness, unreadSinceMs } = this.#node;
     if (message.commit > log.lastIndex && !recovery.isRecovering) this.#memoryLost(message.commit);
     // Only what was compared with this leader's log: what stands at those indexes may be older, if our disk has lost something.
-    this.#node.commitTo(Math.min(message.commit, this.#verifiedIndex));
+    this.#node.commitTo(Math.min(message.commit, this.#node.verifiedIndex));
     recovery.aimFor(message.recoveryIndex);
     this.#node.maybeEndRecovery();
     staleness.learn(

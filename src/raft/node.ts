@@ -39,6 +39,7 @@ export class RaftNode {
   #hardState: HardState;
   /** The write of the newest hard state: what every message waits for, since every message carries the term. */
   #hardStateSeq = 0;
+  #verifiedIndex: Index = 0;
   #leader: NodeId | null = null;
   /** The driver's time at the newest input. */
   #nowMs = 0;
@@ -81,6 +82,18 @@ export class RaftNode {
 
   get leader(): NodeId | null {
     return this.#leader;
+  }
+
+  /**
+   * Up to here the log was compared with that of this term's leader. It holds for as long as the term does, also for a member that has asked
+   * meanwhile whether it could lead: the leader, who knows what it acknowledged, sends it no entry again, and it would not commit the last ones.
+   */
+  get verifiedIndex(): Index {
+    return this.#verifiedIndex;
+  }
+
+  verified(index: Index): void {
+    this.#verifiedIndex = Math.max(this.#verifiedIndex, index);
   }
 
   get nowMs(): number {
@@ -160,6 +173,7 @@ export class RaftNode {
   /** Returns the write that a promise made in this term, or with this vote, has to wait for. */
   setHardState(hardState: HardState): number {
     assert(hardState.term >= this.term, "the term never decreases");
+    if (hardState.term > this.term) this.#verifiedIndex = 0;
     assert(
       hardState.term > this.term || this.vote === null || hardState.vote === this.vote,
       "a vote is given once per term",
