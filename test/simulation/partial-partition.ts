@@ -44,7 +44,10 @@ export function settleUnder(partition: PartialPartition): boolean {
   return isHopeful;
 }
 
-/** Those that may lead, within a quorum that they hear and that hears them, and whose log nobody's is ahead of. */
+/**
+ * Those that may lead, within a quorum that they hear and that hears them, and whose log nobody's is ahead of. Another who leads now does not
+ * count for that quorum: what it appends before it gives up may reach nobody, and from then on it votes for no one else.
+ */
 function couldLead(partition: PartialPartition): readonly SimMember[] {
   const { members, memberships, isQuorum } = partition;
   return members.filter((member) => {
@@ -53,7 +56,9 @@ function couldLead(partition: PartialPartition): readonly SimMember[] {
     const isAhead = members.every(
       ({ core }) => core === null || isAtLeast(node.log.last, core.view.node.log.last),
     );
-    const near = neighbours(partition, member).filter((other) => partition.counts(other));
+    const near = neighbours(partition, member).filter(
+      (other) => partition.counts(other) && (other === member || other.replica?.isLeader !== true),
+    );
     return isAhead && memberships().every((each) => isQuorum(each, near));
   });
 }
