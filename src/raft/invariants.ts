@@ -34,13 +34,13 @@ export interface CoreView {
 
 /** Invariants 1, 4, 9, 10, 11 and of 2 what the last entry shows: a few comparisons. */
 export function checkMarks({ node, role }: CoreView): void {
-  const { base, appliedIndex, commitIndex, lastIndex, durableIndex, last } = node.log;
+  const { base, appliedIndex, commitIndex, lastIndex, lastTerm, durableIndex } = node.log;
   assert(base.last.index <= appliedIndex, "(1) base ≤ applied");
   assert(appliedIndex <= commitIndex, "(1) applied ≤ commit");
   assert(commitIndex <= lastIndex, "(1) commit ≤ last");
   assert(appliedIndex <= durableIndex, "(1) applied ≤ durable");
   assert(durableIndex <= lastIndex, "(1) durable ≤ last");
-  assert(last.term <= node.term, "(2) no entry is from a later term");
+  assert(lastTerm <= node.term, "(2) no entry is from a later term");
   assert(node.outbox.storedSeq <= node.outbox.lastSeq, "(11) only ordered writes are stored");
   if (role.role === "leader") checkLeader(node, role);
   else assert(node.leader !== node.id, "(4) only a leader takes itself for one");

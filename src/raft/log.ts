@@ -61,6 +61,10 @@ export class RaftLog {
     return entry === undefined ? this.#base.last : idOf(entry);
   }
 
+  get lastTerm(): Term {
+    return this.#entries.at(-1)?.term ?? this.#base.last.term;
+  }
+
   /** The newest stamp of cluster time that this log knows. */
   get lastClusterTime(): number {
     return this.#entries.at(-1)?.clusterTime ?? this.#base.clusterTime;

@@ -67,7 +67,7 @@ export class InCommon {
     const kept = this.#values[place];
     if (kept?.read === read && isSame(kept.bytes, bytes, start, end)) return kept.value as Value;
     const value = read(from);
-    this.#values[place] = { read, bytes: copyOf(bytes, start, end), value };
+    this.#values[place] = { read, bytes: Uint8Array.prototype.slice.call(bytes, start, end), value };
     return value;
   }
 }
@@ -76,13 +76,6 @@ function placeOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0;
   for (let i = start; i < end; i += 1) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
   return (hash ^ (hash >>> 15)) & (valuePlaces - 1);
-}
-
-/** Of so few bytes sooner than by `slice`, which first asks a Buffer what to make. */
-function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const copy = new Uint8Array(end - start);
-  for (let i = start; i < end; i += 1) copy[i - start] = bytes[i] ?? 0;
-  return copy;
 }
 
 function isText(text: string, bytes: Uint8Array, start: number, end: number): boolean {

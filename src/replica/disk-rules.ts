@@ -47,16 +47,19 @@ export function isStalled(pendingMs: number, { diskStallMs }: DiskLimits): boole
 /** How long a write usually takes, by the last ones: the middle of them, so that a single slow one says nothing. */
 export class WriteTimes {
   readonly #last: number[] = [];
+  /** Of those, once somebody has asked: an idle member is asked more often than it writes. */
+  #middleMs: number | null = null;
 
   add(durationMs: number): void {
     this.#last.push(durationMs);
     if (this.#last.length > samples) this.#last.shift();
+    this.#middleMs = null;
   }
 
   /** Null until there are enough. */
   get usualMs(): number | null {
     if (this.#last.length < samples) return null;
-    return this.#last.toSorted((a, b) => a - b)[Math.floor(samples / 2)] ?? null;
+    return (this.#middleMs ??= this.#last.toSorted((a, b) => a - b)[Math.floor(samples / 2)] ?? null);
   }
 }
 

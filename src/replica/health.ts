@@ -92,10 +92,11 @@ export class Health {
   /** Whose lack of room keeps the registry from growing; null when it may grow. */
   get noRoomAt(): NodeId | null {
     const { self, leader, status } = this.#options;
-    const short = new Set(this.#roomIsShort || this.#options.isFull() ? [self] : []);
-    for (const [id, { report }] of this.#reports) if (report.roomIsShort) short.add(id);
-    if (short.size === 0) return null;
-    return whoHasNoRoom({ self, leader: leader(), voters: status().membership.voters, short });
+    const short: NodeId[] = this.#roomIsShort || this.#options.isFull() ? [self] : [];
+    for (const [id, { report }] of this.#reports) if (report.roomIsShort) short.push(id);
+    if (short.length === 0) return null;
+    const { voters } = status().membership;
+    return whoHasNoRoom({ self, leader: leader(), voters, short: new Set(short) });
   }
 
   tick(nowMs: number): void {

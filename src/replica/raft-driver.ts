@@ -117,7 +117,7 @@ export class RaftDriver {
       const { leasesExist } = input;
       this.core.step({ kind: "tick", nowMs, leasesExist });
     } else if (input.kind === "stored") this.core.step({ kind: "stored", nowMs, seq: input.seq });
-    else if (input.kind === "applied" || input.kind === "compact") this.core.step(input);
+    else if (input.kind === "applied") this.core.step(input);
     else this.core.step({ ...input, nowMs } as Input);
   }
 

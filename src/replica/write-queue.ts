@@ -103,9 +103,9 @@ export class WriteQueue {
 
   /** Ends what has outlived its time. `leaderKnown` decides what its client is told. */
   expire(nowMs: number, leaderKnown: boolean): void {
-    if (this.length === 0) return;
+    // Every turn asks, and mostly nothing is over.
+    if (!isAnyOver(this.#urgent, nowMs) && !isAnyOver(this.#ordinary, nowMs)) return;
     const isOver = (write: PendingWrite): boolean => write.deadlineMs <= nowMs;
-    if (!this.#urgent.some(isOver) && !this.#ordinary.some(isOver)) return;
     const over = [...this.#urgent.filter(isOver), ...this.#ordinary.filter(isOver)];
     this.#urgent = this.#urgent.filter((write) => !isOver(write));
     this.#ordinary = this.#ordinary.filter((write) => !isOver(write));
@@ -172,6 +172,11 @@ export class WriteQueue {
 /** What keeps leases alive, and what makes room. */
 export function isUrgent({ command: { kind } }: Envelope): boolean {
   return kind === "renew" || kind === "renewOne" || kind === "deregister";
+}
+
+function isAnyOver(writes: readonly PendingWrite[], nowMs: number): boolean {
+  for (const { deadlineMs } of writes) if (deadlineMs <= nowMs) return true;
+  return false;
 }
 
 function waitedInVain(write: PendingWrite, nowMs: number, leaderKnown: boolean): RollcallError {

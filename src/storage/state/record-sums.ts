@@ -6,12 +6,16 @@
  * whose sum does not agree, which is made again like any other damaged one, out of what the other members have.
  *
  * That holds only while members do not meet the same accident. Clients choose keys, and two that collide in a known hash are found within a
- * second: registered, they would cost all members their images at the next start. So each table has a salt of its own, from which the
+ * second: registered, they would cost all members their images at the next start. So each process has a salt of its own, from which the
  * hash starts. It decides nothing but the places, so that a simulation stays the same whatever it is.
  */
 
 import { randomBytes } from "node:crypto";
 import type { Fingerprint } from "../../registry/hash.ts";
+
+const salt = randomBytes(8);
+const saltLow = salt.readInt32LE();
+const saltHigh = salt.readInt32LE(4);
 
 const placesMin = 1024;
 
@@ -29,9 +33,6 @@ const left = 1;
 const multipliers = { low: 0x9e3779b1, high: 0x5f356495 } as const;
 
 export class RecordSums {
-  readonly #salt = randomBytes(8);
-  readonly #saltLow = this.#salt.readInt32LE();
-  readonly #saltHigh = this.#salt.readInt32LE(4);
   #places = placesMin;
   #words = new Int32Array(placesMin * wordsPerPlace);
   #count = 0;
@@ -74,8 +75,8 @@ export class RecordSums {
   /** Two characters a step. */
   #hash(key: string): Fingerprint {
     const { length } = key;
-    let low = this.#saltLow ^ length;
-    let high = this.#saltHigh ^ length;
+    let low = saltLow ^ length;
+    let high = saltHigh ^ length;
     for (let i = 0; i < length; i += 2) {
       const word = key.charCodeAt(i) | (i + 1 < length ? key.charCodeAt(i + 1) << 16 : 0);
       low = Math.imul(low ^ word, multipliers.low);

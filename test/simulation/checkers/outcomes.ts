@@ -16,8 +16,8 @@ const checker = "outcomes";
 interface Attempt {
   readonly mayRepeat: boolean;
   outcome: "open" | "answered" | "notApplied" | "unknown";
-  /** Where it stands in the log, and what came of it there. */
-  readonly occurrences: { readonly index: Index; readonly result: CommandResult }[];
+  /** Where it stands in the log, and what came of it there, as JSON. */
+  readonly occurrences: { readonly index: Index; readonly result: string }[];
 }
 
 export class Outcomes {
@@ -40,7 +40,8 @@ export class Outcomes {
     if (attempt === undefined)
       return this.#violate(checker, `${by} is in the log at ${index}, and nobody asked for it`);
     const first = attempt.occurrences[0];
-    attempt.occurrences.push({ index, result });
+    const text = JSON.stringify(result);
+    attempt.occurrences.push({ index, result: text });
     if (attempt.outcome === "notApplied")
       this.#violate(checker, `${by} was refused as not applied, and was committed at ${index}`);
     if (first !== undefined && !attempt.mayRepeat)
@@ -48,7 +49,7 @@ export class Outcomes {
         checker,
         `${by} may not be repeated, and was committed at ${first.index} and again at ${index}`,
       );
-    if (idempotencyKey !== null) this.#checkRepeat(by, idempotencyKey, result);
+    if (idempotencyKey !== null) this.#checkRepeat(by, idempotencyKey, text);
   }
 
   /** Returns the index at which this came of it. */
@@ -56,13 +57,11 @@ export class Outcomes {
     const attempt = this.#attempts.get(name)!;
     attempt.outcome = "answered";
     const text = JSON.stringify(result);
-    const found = attempt.occurrences.find(
-      (each) => each.result === result || JSON.stringify(each.result) === text,
-    );
+    const found = attempt.occurrences.find((each) => each.result === text);
     if (found !== undefined) return found.index;
     this.#violate(
       checker,
-      `${name} was answered ${text}, and the log says ${JSON.stringify(attempt.occurrences)}`,
+      `${name} was answered ${text}, and the log says ${attempt.occurrences.map((each) => `${each.result} at ${each.index}`).join(", ") || "nothing"}`,
     );
     return 0;
   }
@@ -83,8 +82,7 @@ export class Outcomes {
     this.#attempts.get(name)!.outcome = "unknown";
   }
 
-  #checkRepeat(name: string, key: string, result: CommandResult): void {
-    const text = JSON.stringify(result);
+  #checkRepeat(name: string, key: string, text: string): void {
     const first = this.#results.get(key);
     if (first === undefined) this.#results.set(key, text);
     else if (first !== text)
