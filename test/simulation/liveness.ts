@@ -59,6 +59,8 @@ export interface LivenessWorld {
   /** How long it takes to bring one entry to a follower and to hear of it, with some to spare. */
   readonly entryMs: number;
   readonly callTimeoutMs: number;
+  /** Until then an ambush may wait for the answer to a write. */
+  readonly askedUntilMs: number;
   readonly clients: readonly Client[];
   readonly watchers: readonly Watcher[];
   readonly history: History;
@@ -276,12 +278,16 @@ function awaitAgreement(world: LivenessWorld, core: readonly SimMember[]): void 
   for (const member of votersOf(world, core)) world.checkers.state.compareAll(member, member.appliedIndex);
 }
 
-/** Clients stopped asking when the world was healed; what they had asked must have come to an end. */
+/**
+ * Clients stopped asking when the world was healed; what they had asked must have come to an end. An ambush may wait for longer: as long as the
+ * answer of a leader that is lost can be waited for, it takes one of the places of a member that forwards, which may have a single one.
+ */
 function awaitAnswers(world: LivenessWorld): void {
   const limit = (world.callTimeoutMs * 2 + 100) / world.timeoutMs;
   awaitThat(world, limit * 5, "every client has its answer", () =>
     world.clients.every(({ isIdle }) => isIdle),
   );
+  letPass(world, (world.askedUntilMs - world.time.nowMs) / world.timeoutMs);
 }
 
 function checkWatchers(world: LivenessWorld, core: readonly SimMember[]): void {

@@ -3,6 +3,8 @@
 export interface KnownSeed {
   readonly seed: number;
   readonly eventsMax: number;
+  /** It failed in runs of so many members, and not in the number that it draws. */
+  readonly members?: number;
   /** It failed before there were ambushes, and means that run only without them. */
   readonly noAmbushes?: true;
   /** It failed before there were more ambushes, and means that run only without the later ones. */
@@ -221,5 +223,12 @@ export const knownSeeds: readonly KnownSeed[] = [
     earlyAmbushes: true,
     cause:
       "the lease checker took a deadline for known when others' disks had committed it, and the leader's own was late by more than a second",
+  },
+  {
+    seed: 83,
+    members: 5,
+    eventsMax: 40_000,
+    cause:
+      "an ambush waited for a write for longer than any client, and its lost answer kept the only place of a member that forwards",
   },
 ];

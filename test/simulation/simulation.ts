@@ -99,6 +99,7 @@ export class Simulation implements NemesisWorld {
   #clockJumpsMs = 0;
   #delayMaxMs = 0;
   #pauseMaxMs = 0;
+  #askedUntilMs = 0;
   #incarnations = 0;
   #stepsWithoutTime = 0;
   #hadMajority = false;
@@ -231,6 +232,7 @@ export class Simulation implements NemesisWorld {
       entryMs:
         6 * (this.options.network.latencyMs + this.options.network.jitterMs) + 12 * this.options.disk.syncMs,
       callTimeoutMs: this.options.callTimeoutMs,
+      askedUntilMs: this.#askedUntilMs,
       clients: this.#clients,
       watchers: this.#watchers,
       history: this.#history,
@@ -351,6 +353,11 @@ export class Simulation implements NemesisWorld {
 
   paused(ms: number): void {
     this.#pauseMaxMs = Math.max(this.#pauseMaxMs, ms);
+  }
+
+  asked(timeoutMs: number): void {
+    const endMs = this.time.nowMs + timeoutMs / (1 - this.options.clockDrift);
+    this.#askedUntilMs = Math.max(this.#askedUntilMs, endMs);
   }
 
   replacing(member: SimMember): void {

@@ -26,7 +26,7 @@ export function* lateWinner({ world, leader, followers }: Stage): Script {
   if (witness === undefined || rest.length <= 2) return;
   const write = (what: string): void => {
     const name = `${what}.${leader.id}.${Math.round(world.time.nowMs * 1000)}/0`;
-    writeAt(leader, name, patienceTimeouts * world.unitMs, world.checkers);
+    writeAt(world, leader, name, patienceTimeouts * world.unitMs);
   };
   try {
     // The first leader's word reaches the witness alone; the entries of whoever comes next, the first leader alone.

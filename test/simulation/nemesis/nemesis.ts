@@ -39,6 +39,8 @@ export interface NemesisWorld {
   jumpClock(member: SimMember, ms: number): void;
   /** A process stands still for so long; what it received before may be as old when it looks at it. */
   paused(ms: number): void;
+  /** An ambush has asked for a write, and waits for its answer for so long. */
+  asked(timeoutMs: number): void;
   faulted(kind: string, member: NodeId | null): void;
   /** An ambush of several acts is under way: chance is held back meanwhile. */
   readonly isAmbushed: boolean;

@@ -1,15 +1,17 @@
 import type { WriteEnd } from "../../../src/replica/write-queue.ts";
-import type { Checkers } from "../checkers/checkers.ts";
 import type { SimMember } from "../world/member.ts";
+import type { NemesisWorld } from "./nemesis.ts";
 
 /**
  * Asks a member for a write, as a client would that waits long for its answer and does not want it done twice. What the member answers, if
  * it does, must be true.
  */
-export function writeAt(member: SimMember, name: string, timeoutMs: number, checkers: Checkers): void {
+export function writeAt(world: NemesisWorld, member: SimMember, name: string, timeoutMs: number): void {
   const { process, replica } = member;
+  const { checkers } = world;
   if (process === null || replica === null) return;
   checkers.outcomes.begun(name, false);
+  world.asked(timeoutMs);
   const command = {
     kind: "deregister",
     namespace: "default",
