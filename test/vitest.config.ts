@@ -16,6 +16,10 @@ export default defineConfig({
     // Left over from an earlier test, a spy or a variable makes the next test lie.
     restoreMocks: true,
     unstubEnvs: true,
+    // Bounds for what hangs, not for what is slow: a machine may be many times slower than the one that a test was written on.
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 60_000, interval: 20 } },
     projects: [
       {
         extends: true,
@@ -27,7 +31,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "simulation", include: ["test/simulation/**/*.test.ts"], testTimeout: 120_000 },
+        test: { name: "simulation", include: ["test/simulation/**/*.test.ts"] },
       },
       {
         extends: true,
@@ -35,8 +39,7 @@ export default defineConfig({
           name: "cluster",
           include: ["test/cluster/**/*.test.ts"],
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 300_000,
         },
       },
     ],

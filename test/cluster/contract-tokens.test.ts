@@ -68,4 +68,4 @@ test("tokens of a file: unauthenticated, forbidden, rate limited, and the name i
     expect(await as("s3cret-guess", "GET", path)).toEqual([429, "rate_limited"]);
     expect(member.log).not.toMatch(/s3cret/);
   }
-}, 60_000);
+});

@@ -247,7 +247,7 @@ test("every call does what the contract says, at the leader and at a follower", 
   // A backup is a stream of bytes, with tests of its own.
   const elsewhere = ["GET /v1/cluster/backup"];
   expect(contract.calls.filter((call) => !asked.has(call) && !elsewhere.includes(call))).toEqual([]);
-}, 90_000);
+});
 
 async function conditional(contract: Contract, member: MemberProcess): Promise<void> {
   const path = "/v1/services/at-leader/instances";
@@ -367,7 +367,7 @@ test("a cluster that cannot decide says so: no leader, too stale, not known, not
     what: "a member without its peers answers probes",
   });
   expect(await codeOf(alone, put())).toEqual([503, "unavailable", "not_applied"]);
-}, 60_000);
+});
 
 test("without room on the disks what grows is refused, at every member, and what keeps or removes is not", async () => {
   const cluster = await TestCluster.start();
@@ -394,4 +394,4 @@ test("without room on the disks what grows is refused, at every member, and what
     expect((await contract.ask(member, renewal)).status).toBe(200);
     expect((await contract.ask(member, { method: "DELETE", path: path(member.id) })).status).toBe(200);
   }
-}, 60_000);
+});

@@ -66,7 +66,5 @@ test("a renewal acknowledged at 90 % of the TTL holds for a full TTL, though the
     await sleep(25);
   }
   expect(looks).toBeGreaterThan(10);
-  await expect
-    .poll(async () => (await listAt(cluster, follower.id, "web")).ids, { timeout: 10_000 })
-    .toEqual([]);
+  await expect.poll(async () => (await listAt(cluster, follower.id, "web")).ids).toEqual([]);
 });

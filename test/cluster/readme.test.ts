@@ -75,7 +75,7 @@ test("what the README has people try does what it shows", async () => {
 
   const [start] = ofKind("start");
   const cluster = new ShellProcess(`${start?.commands.join("\n")} --port ${base} --data ${data}`);
-  await cluster.printed("Ctrl-C stops all members", 60_000);
+  await cluster.printed("Ctrl-C stops all members");
   const shown = shape(start?.output ?? "").filter((line) => !line.includes("Data in"));
   expect(shown).toHaveLength(3);
   expect(shape(cluster.output)).toEqual(expect.arrayContaining(shown));
@@ -102,7 +102,7 @@ test("what the README has people try does what it shows", async () => {
     example?.commands.map((line) => new ShellProcess(`${line} --servers ${urls.join(",")}`)) ?? [];
   const consumer = programs.pop();
   expect(programs).toHaveLength(3);
-  await consumer?.printed(" retries 0  errors 0", 30_000);
+  await consumer?.printed(" retries 0  errors 0");
   const firstLine = example?.output.split("\n")[0] ?? "";
   expect(consumer?.output.startsWith(firstLine)).toBe(true);
   const [, , line = ""] = shape(example?.output ?? "");

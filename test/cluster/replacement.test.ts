@@ -8,7 +8,7 @@ import { waitFor } from "../support/wait-for.ts";
 test("a voter that was away while another was replaced comes back, follows the new one and counts", async () => {
   const cluster = await TestCluster.prepare({ size: 5 });
   for (const member of cluster.members) member.start();
-  await cluster.ready(60_000);
+  await cluster.ready();
   const [asked, away, wiped, ...spare] = cluster.members;
   if (asked === undefined || away === undefined || wiped === undefined) throw new Error("five members run");
   await register(cluster, { service: "web", id: "before" });

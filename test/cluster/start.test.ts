@@ -39,7 +39,7 @@ async function screenOf(started: Started): Promise<string> {
     if (started.child.exitCode === null) return false;
     throw new NeverError(`./scripts/start has ended: ${started.output}`);
   };
-  await waitFor(isComplete, { what: "the screen is complete", withinMs: 40_000 });
+  await waitFor(isComplete, { what: "the screen is complete" });
   return started.output;
 }
 

@@ -167,7 +167,7 @@ test("no malformed request ends in a 500, and what is refused changes nothing", 
   }
   expect(refused).toBeGreaterThan(200);
   expect((await served.get("/readyz")).status).toBe(200);
-}, 60_000);
+});
 
 test("bytes that are no HTTP get a 400 or an end, and harm nobody", async () => {
   const { raw, get } = await serve({ timeouts: { headersMs: 50, requestMs: 100, checkEveryMs: 20 } });

@@ -145,7 +145,7 @@ test("writes that wait for a leader turn no read away: it needs none", async () 
   await until(async () => (await get("/metrics")).text.includes('rollcall_http_pressure{member="n1"} 0\n'));
   expect(await statusOfRead()).toBe(200);
   expect(member.held.length).toBeGreaterThan(10);
-}, 20_000);
+});
 
 test("reads that wait for a revision turn nobody away, and have places of their own", async () => {
   const asked = "GET /v1/services/web/instances?minRevision=9&waitMs=60000 HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -188,7 +188,7 @@ test("who is turned away learns it at once, in the form of every problem, and it
   expect((await get("/readyz")).status).toBe(200);
   const { text } = await get("/metrics");
   expect(text).toMatch(/rollcall_http_rejected_total\{class="registration",member="n1"\} [1-9]/);
-}, 30_000);
+});
 
 test("under load renewals are asked for less often, and never so late that a second try would not fit into the TTL", () => {
   const pace = (load: number, random: number): number =>

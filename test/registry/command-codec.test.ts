@@ -14,7 +14,7 @@ import { checkProperty } from "../support/property.ts";
 import { anEnvelope } from "./harness.ts";
 import { entry } from "./random-commands.ts";
 
-test("any batch comes back as it was", { timeout: 60_000 }, () => {
+test("any batch comes back as it was", () => {
   checkProperty("registry/command-codec", 500, entry, ({ envelopes }) => {
     const batch: CommandBatch = { version: commandVersion, envelopes };
     const wire = JSON.parse(JSON.stringify(batchToArray(batch))) as unknown;

@@ -100,7 +100,7 @@ test.each([
   expect(member.registry.stateHash()).toBe(other.registry.stateHash());
 });
 
-test("only so many events are kept, and the window is the same after a restart", { timeout: 60_000 }, () => {
+test("only so many events are kept, and the window is the same after a restart", () => {
   const harness = new Harness();
   const perEntry = 1_000;
   const flip = (i: number): ReturnType<typeof anEnvelope> =>

@@ -92,7 +92,7 @@ test("results that are too old leave the records", () => {
   expect(harness.image.has("idempotency/k1")).toBe(false);
 });
 
-test("a result that takes the place of one too old counts once", { timeout: 60_000 }, () => {
+test("a result that takes the place of one too old counts once", () => {
   const harness = new Harness();
   const { idempotencyKeys, operationsPerBatch, idempotencyMs } = registryLimits;
   const operations = Array.from({ length: operationsPerBatch }, () => renewOne("absent"));
@@ -108,43 +108,34 @@ test("a result that takes the place of one too old counts once", { timeout: 60_0
   expect([...harness.image.keys()].filter((key) => key.startsWith("idempotency/"))).toHaveLength(keys.length);
 });
 
-test(
-  "the results that are kept take only so many bytes together, also after a restart; the oldest go first",
-  { timeout: 60_000 },
-  () => {
-    const harness = new Harness();
-    const { idempotencyBytes, metadataValueChars, metadataPairs } = registryLimits;
-    const value = "x".repeat(metadataValueChars);
-    const metadata = Array.from({ length: metadataPairs }, (_, i) => [`k${i}`, value] as const);
-    harness.fails(deregister("absent"), key);
-    const keep = (i: number): void =>
-      void harness.ok({ ...register("a", { metadata }), session: `s${i}` }, { idempotencyKey: `r${i}` });
-    const isKept = (): boolean => !harness.do(deregister("absent"), key).ok;
-    const fitting = Math.floor(idempotencyBytes / (metadataPairs * (metadataValueChars + 52)));
-    for (let i = 0; i < fitting - 20; i += 1) keep(i);
-    harness.ok(register("absent"));
-    expect(isKept()).toBe(true);
-    harness.restart();
-    for (let i = fitting - 20; i < fitting + 5; i += 1) keep(i);
-    expect(isKept()).toBe(false);
-  },
-);
+test("the results that are kept take only so many bytes together, also after a restart; the oldest go first", () => {
+  const harness = new Harness();
+  const { idempotencyBytes, metadataValueChars, metadataPairs } = registryLimits;
+  const value = "x".repeat(metadataValueChars);
+  const metadata = Array.from({ length: metadataPairs }, (_, i) => [`k${i}`, value] as const);
+  harness.fails(deregister("absent"), key);
+  const keep = (i: number): void =>
+    void harness.ok({ ...register("a", { metadata }), session: `s${i}` }, { idempotencyKey: `r${i}` });
+  const isKept = (): boolean => !harness.do(deregister("absent"), key).ok;
+  const fitting = Math.floor(idempotencyBytes / (metadataPairs * (metadataValueChars + 52)));
+  for (let i = 0; i < fitting - 20; i += 1) keep(i);
+  harness.ok(register("absent"));
+  expect(isKept()).toBe(true);
+  harness.restart();
+  for (let i = fitting - 20; i < fitting + 5; i += 1) keep(i);
+  expect(isKept()).toBe(false);
+});
 
-test(
-  "only so many results are kept; a batch counts as many as it has operations",
-  { timeout: 60_000 },
-  () => {
-    const harness = new Harness();
-    const { idempotencyKeys, operationsPerBatch } = registryLimits;
-    harness.fails(deregister("absent"), key);
-    const operations = Array.from({ length: operationsPerBatch }, () => renewOne("absent"));
-    const keep = (i: number): unknown =>
-      harness.ok({ kind: "batch", operations }, { idempotencyKey: `b${i}` });
-    const fitting = idempotencyKeys / operationsPerBatch - 1;
-    for (let i = 0; i < fitting; i += 1) keep(i);
-    harness.ok(register("absent"));
-    expect(harness.fails(deregister("absent"), key).code).toBe("not_registered");
-    keep(fitting);
-    expect(harness.ok(deregister("absent"), key).ok).toBe(true);
-  },
-);
+test("only so many results are kept; a batch counts as many as it has operations", () => {
+  const harness = new Harness();
+  const { idempotencyKeys, operationsPerBatch } = registryLimits;
+  harness.fails(deregister("absent"), key);
+  const operations = Array.from({ length: operationsPerBatch }, () => renewOne("absent"));
+  const keep = (i: number): unknown => harness.ok({ kind: "batch", operations }, { idempotencyKey: `b${i}` });
+  const fitting = idempotencyKeys / operationsPerBatch - 1;
+  for (let i = 0; i < fitting; i += 1) keep(i);
+  harness.ok(register("absent"));
+  expect(harness.fails(deregister("absent"), key).code).toBe("not_registered");
+  keep(fitting);
+  expect(harness.ok(deregister("absent"), key).ok).toBe(true);
+});

@@ -135,31 +135,27 @@ function take(harness: Harness, one: Step): void {
   }
 }
 
-test(
-  "leases, revisions and incarnations are those of the simple model after every step",
-  { timeout: 60_000 },
-  () => {
-    checkProperty("registry/lease-model", 400, fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
-      const [model, harness] = [new Model(), new Harness()];
-      for (const one of steps) {
-        model.take(one);
-        take(harness, one);
-        const { registry } = harness;
-        expect(registry.revision).toBe(model.revision);
-        expect(registry.leaseCount).toBe(model.instances.length);
-        const deadlines = model.instances.map(({ deadline }) => deadline);
-        expect(registry.nextDeadline()).toBe(deadlines.length === 0 ? null : Math.min(...deadlines));
-        for (const name of ids) {
-          const simple = model.instances.find((instance) => instance.id === name) ?? null;
-          const real = registry.instance(aKey(name));
-          expect([real?.incarnation, real?.revision, real?.declared.status]).toEqual([
-            simple?.incarnation,
-            simple?.revision,
-            simple?.status,
-          ]);
-          expect(registry.deadline(aKey(name))).toBe(simple?.deadline ?? null);
-        }
+test("leases, revisions and incarnations are those of the simple model after every step", () => {
+  checkProperty("registry/lease-model", 400, fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
+    const [model, harness] = [new Model(), new Harness()];
+    for (const one of steps) {
+      model.take(one);
+      take(harness, one);
+      const { registry } = harness;
+      expect(registry.revision).toBe(model.revision);
+      expect(registry.leaseCount).toBe(model.instances.length);
+      const deadlines = model.instances.map(({ deadline }) => deadline);
+      expect(registry.nextDeadline()).toBe(deadlines.length === 0 ? null : Math.min(...deadlines));
+      for (const name of ids) {
+        const simple = model.instances.find((instance) => instance.id === name) ?? null;
+        const real = registry.instance(aKey(name));
+        expect([real?.incarnation, real?.revision, real?.declared.status]).toEqual([
+          simple?.incarnation,
+          simple?.revision,
+          simple?.status,
+        ]);
+        expect(registry.deadline(aKey(name))).toBe(simple?.deadline ?? null);
       }
-    });
-  },
-);
+    }
+  });
+});

@@ -62,22 +62,18 @@ test("a layer that ended, or was kept for a day, while its instance was away is 
   expect(old.ok(register("a")).instance.override).toBeNull();
 });
 
-test(
-  "only so many layers wait for instances that are gone; the oldest are forgotten",
-  { timeout: 60_000 },
-  () => {
-    const harness = new Harness();
-    // The oldest comes last in order of names, which is how records come back.
-    const ids = ["z", ...Array.from({ length: registryLimits.overridesParked }, (_, i) => `i${i}`)];
-    harness.entry(...ids.map((id) => anEnvelope(register(id))));
-    harness.entry(...ids.map((id) => anEnvelope({ ...layer({ weight: 0 }), id })));
-    harness.entry(...ids.slice(0, -1).map((id) => anEnvelope(deregister(id))));
-    harness.restart();
-    harness.ok(deregister(ids.at(-1) ?? ""));
-    expect(harness.ok(register("z")).instance.override).toBeNull();
-    expect(harness.ok(register("i0")).instance.override).toMatchObject({ weight: 0 });
-  },
-);
+test("only so many layers wait for instances that are gone; the oldest are forgotten", () => {
+  const harness = new Harness();
+  // The oldest comes last in order of names, which is how records come back.
+  const ids = ["z", ...Array.from({ length: registryLimits.overridesParked }, (_, i) => `i${i}`)];
+  harness.entry(...ids.map((id) => anEnvelope(register(id))));
+  harness.entry(...ids.map((id) => anEnvelope({ ...layer({ weight: 0 }), id })));
+  harness.entry(...ids.slice(0, -1).map((id) => anEnvelope(deregister(id))));
+  harness.restart();
+  harness.ok(deregister(ids.at(-1) ?? ""));
+  expect(harness.ok(register("z")).instance.override).toBeNull();
+  expect(harness.ok(register("i0")).instance.override).toMatchObject({ weight: 0 });
+});
 
 test("a layer with an end falls away at that cluster time, as a visible change of its own", () => {
   const harness = registered();

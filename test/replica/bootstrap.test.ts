@@ -80,7 +80,7 @@ test("a crash of any member at any step is healed by starting again", async () =
       }
     }
   }
-}, 60_000);
+});
 
 const chosen = process.env["SEED"];
 const seeds = chosen === undefined ? Array.from({ length: 500 }, (_, index) => index + 1) : [Number(chosen)];
@@ -127,7 +127,7 @@ test("with losses, repetitions, delays and crashes in any order, there is one cl
     members += world.founded.length;
   }
   expect(members).toBe(seeds.length * trio.length);
-}, 60_000);
+});
 
 test("with disks that are wiped in the middle, there are still never two clusters", async () => {
   let founded = 0;
@@ -147,7 +147,7 @@ test("with disks that are wiped in the middle, there are still never two cluster
   }
   // Otherwise the wipes left nothing to look at.
   expect(founded).toBeGreaterThan(seeds.length / 10);
-}, 60_000);
+});
 
 test("a member whose disk was wiped stays out, and says so", async () => {
   const world = new BootstrapWorld(trio);

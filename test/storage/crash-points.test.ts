@@ -133,25 +133,19 @@ const history: readonly (readonly Step[])[] = [
   [compact(44, 6)],
 ];
 
-const hundredsOfStarts = { timeout: 60_000 };
-
-test(
-  "after a crash at any moment everything acknowledged is there, and nothing is half there",
-  hundredsOfStarts,
-  () => {
-    const faults: unknown[] = [];
-    const total = operationsOf(history);
-    expect(total).toBeGreaterThan(100);
-    for (let operations = 1; operations <= total; operations += 1) {
-      for (let variant = 0; variant < 4; variant += 1) {
-        const seed = operations * 10 + variant;
-        const run = runUntil(operations, seed, new MemoryDisk());
-        faults.push(faultOf(startAgain(run.crashed, seed), { ...run, seed }));
-      }
+test("after a crash at any moment everything acknowledged is there, and nothing is half there", () => {
+  const faults: unknown[] = [];
+  const total = operationsOf(history);
+  expect(total).toBeGreaterThan(100);
+  for (let operations = 1; operations <= total; operations += 1) {
+    for (let variant = 0; variant < 4; variant += 1) {
+      const seed = operations * 10 + variant;
+      const run = runUntil(operations, seed, new MemoryDisk());
+      faults.push(faultOf(startAgain(run.crashed, seed), { ...run, seed }));
     }
-    expect(faults.filter((fault) => fault !== null)).toEqual([]);
-  },
-);
+  }
+  expect(faults.filter((fault) => fault !== null)).toEqual([]);
+});
 
 test("kill -9 alone loses nothing that was written", () => {
   const faults: unknown[] = [];
@@ -162,20 +156,16 @@ test("kill -9 alone loses nothing that was written", () => {
   expect(faults.filter((fault) => fault !== null)).toEqual([]);
 });
 
-test(
-  "what a start finds after kill -9 it has made durable: a power loss then takes nothing of it",
-  hundredsOfStarts,
-  () => {
-    for (let operations = 1; operations <= operationsOf(history); operations += 1) {
-      const { crashed: killed } = runUntil(operations, operations, new MemoryDisk(), (machine) =>
-        machine.killed(),
-      );
-      const told = toldBy(killed.open());
-      const again = toldBy(killed.crashed(seededRandom(operations)).open());
-      expect(again, `seed=${operations}`).toEqual(told);
-    }
-  },
-);
+test("what a start finds after kill -9 it has made durable: a power loss then takes nothing of it", () => {
+  for (let operations = 1; operations <= operationsOf(history); operations += 1) {
+    const { crashed: killed } = runUntil(operations, operations, new MemoryDisk(), (machine) =>
+      machine.killed(),
+    );
+    const told = toldBy(killed.open());
+    const again = toldBy(killed.crashed(seededRandom(operations)).open());
+    expect(again, `seed=${operations}`).toEqual(told);
+  }
+});
 
 test("a promise, and an entry into a cluster, are kept once they were acknowledged, through kills and power losses", () => {
   for (let operations = 1; ; operations += 1) {

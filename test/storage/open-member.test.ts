@@ -267,47 +267,43 @@ test("an image that LevelDB has damaged, or lost, is made again from the log", a
   }
 });
 
-test(
-  "whatever byte LevelDB's files lose, its image comes back whole, at an earlier position, or not at all",
-  { timeout: 60_000 },
-  async () => {
-    const seed = Number(process.env["SEED"] ?? Date.now() % 100_000);
-    const random = seededRandom(seed);
-    const storage = await founded();
-    await persist(storage, { entries: entriesFrom(2, 50, 1) });
-    const first = Array.from({ length: 400 }, (_, i) => [`key-${i}`, `first ${i}`] as const);
-    const second = first.slice(0, 200).map(([key]) => [key, "second"] as const);
-    await writeImage(storage, { puts: first, base: baseAt(20, 1) });
-    await writeImage(storage, { puts: second, deletes: ["key-300"], base: baseAt(40, 1) });
-    await storage.close();
-    const early = new Map<string, unknown>(first);
-    const late = new Map<string, unknown>([...first, ...second]);
-    late.delete("key-300");
-    const expected = new Map([
-      [0, new Map()],
-      [20, early],
-      [40, late],
-    ]);
+test("whatever byte LevelDB's files lose, its image comes back whole, at an earlier position, or not at all", async () => {
+  const seed = Number(process.env["SEED"] ?? Date.now() % 100_000);
+  const random = seededRandom(seed);
+  const storage = await founded();
+  await persist(storage, { entries: entriesFrom(2, 50, 1) });
+  const first = Array.from({ length: 400 }, (_, i) => [`key-${i}`, `first ${i}`] as const);
+  const second = first.slice(0, 200).map(([key]) => [key, "second"] as const);
+  await writeImage(storage, { puts: first, base: baseAt(20, 1) });
+  await writeImage(storage, { puts: second, deletes: ["key-300"], base: baseAt(40, 1) });
+  await storage.close();
+  const early = new Map<string, unknown>(first);
+  const late = new Map<string, unknown>([...first, ...second]);
+  late.delete("key-300");
+  const expected = new Map([
+    [0, new Map()],
+    [20, early],
+    [40, late],
+  ]);
 
-    const healthy = `${dir}-healthy`;
-    fs.cpSync(dir, healthy, { recursive: true });
-    for (let i = 0; i < 40; i += 1) {
-      fs.rmSync(dir, { recursive: true });
-      fs.cpSync(healthy, dir, { recursive: true });
-      // Half of the time with the journal moved into a table.
-      if (i % 2 === 0) await (await open()).close();
-      const files = fs.readdirSync(join(dir, "state.1")).filter((name) => !/^LO(?:G|CK)/.test(name));
-      const file = join(dir, "state.1", must(files[Math.floor(random() * files.length)], "a file"));
-      const where = `replay: SEED=${seed} npm run unit -- open-member (${file}, ${i})`;
-      changeByte(file, random);
-      const again = await open();
-      const { boot, image } = must(again.recovered, "a member");
-      expect(boot.recovering, `at ${where}`).toBe(false);
-      expect(new Map(image.records), `at ${where}`).toEqual(expected.get(boot.appliedIndex));
-      await again.close();
-    }
-  },
-);
+  const healthy = `${dir}-healthy`;
+  fs.cpSync(dir, healthy, { recursive: true });
+  for (let i = 0; i < 40; i += 1) {
+    fs.rmSync(dir, { recursive: true });
+    fs.cpSync(healthy, dir, { recursive: true });
+    // Half of the time with the journal moved into a table.
+    if (i % 2 === 0) await (await open()).close();
+    const files = fs.readdirSync(join(dir, "state.1")).filter((name) => !/^LO(?:G|CK)/.test(name));
+    const file = join(dir, "state.1", must(files[Math.floor(random() * files.length)], "a file"));
+    const where = `replay: SEED=${seed} npm run unit -- open-member (${file}, ${i})`;
+    changeByte(file, random);
+    const again = await open();
+    const { boot, image } = must(again.recovered, "a member");
+    expect(boot.recovering, `at ${where}`).toBe(false);
+    expect(new Map(image.records), `at ${where}`).toEqual(expected.get(boot.appliedIndex));
+    await again.close();
+  }
+});
 
 test("an image travels in chunks from one member to another, and takes the old one's place", async () => {
   const storage = await founded();

@@ -112,7 +112,7 @@ test.each([
   }).toThrow(MalformedError);
 });
 
-test("any batch of commands comes back as it was", { timeout: 60_000 }, () => {
+test("any batch of commands comes back as it was", () => {
   checkProperty("storage/packed", 500, entry, ({ envelopes }) => {
     const batch = { version: commandVersion, envelopes };
     expect(commandCodec.decode(commandCodec.encode(batch))).toEqual(JSON.parse(JSON.stringify(batch)));
@@ -136,7 +136,7 @@ test("the bytes of a batch keep nothing alive that was encoded beside them", () 
   expect(bytes.buffer.byteLength).toBeLessThanOrEqual(slabBytes);
 });
 
-test("bytes of a batch that are cut or changed are refused, or are a batch", { timeout: 60_000 }, () => {
+test("bytes of a batch that are cut or changed are refused, or are a batch", () => {
   const harmed = fc.tuple(entry, fc.nat(), fc.nat(255), fc.boolean());
   checkProperty("storage/packed", 1_000, harmed, ([{ envelopes }, position, byte, isCut]) => {
     const bytes = Uint8Array.from(encode(batchToArray({ version: commandVersion, envelopes })));

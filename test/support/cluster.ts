@@ -57,7 +57,7 @@ const quickElections = { "tick-ms": "25", "heartbeat-ms": "75", "election-ms": "
 const smallReserve = { "disk-reserve-bytes": "65536" };
 
 /** How long a request may take before the harness gives it up. */
-const requestMs = 8_000;
+const requestMs = 30_000;
 
 export class TestCluster {
   readonly members: MemberProcess[];
@@ -164,7 +164,7 @@ export class TestCluster {
   }
 
   /** Resolves when all running members are ready and agree on a leader; with its id. */
-  async ready(withinMs = 15_000): Promise<string> {
+  async ready(): Promise<string> {
     await waitFor(
       async () => {
         const answers = await Promise.all(
@@ -172,7 +172,7 @@ export class TestCluster {
         );
         return answers.every((answer) => answer.status === 200);
       },
-      { what: `${this.running.map((member) => member.id).join(", ")} are ready`, withinMs },
+      { what: `${this.running.map((member) => member.id).join(", ")} are ready` },
     );
     return this.leader();
   }

@@ -31,7 +31,7 @@ export interface Got {
   readonly body: any;
 }
 
-const requestMs = 15_000;
+const requestMs = 60_000;
 
 const rollcallHeaders = ["member", "leader", "term", "revision", "stale-ms", "request-id"];
 

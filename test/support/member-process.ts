@@ -43,6 +43,8 @@ export interface Ending {
 export class MemberProcess {
   settings: MemberSettings;
   #child: ChildProcess | null = null;
+  /** When it has ended and everything that it printed has been read. */
+  #closed: Promise<unknown> = Promise.resolve();
   #log = "";
   /** Whether the test itself ended the process, or means it to end. */
   #mayEnd = false;
@@ -107,6 +109,7 @@ export class MemberProcess {
     child.stdout.on("data", take);
     child.stderr.on("data", take);
     this.#child = child;
+    this.#closed = once(child, "close");
     this.#mayEnd = false;
   }
 
@@ -129,7 +132,7 @@ export class MemberProcess {
   async ended(): Promise<Ending> {
     const child = this.#child;
     if (child === null) throw new Error(`${this.id} was never started`);
-    if (this.isRunning) await once(child, "close");
+    await this.#closed;
     return { code: child.exitCode, signal: child.signalCode };
   }
 

@@ -14,12 +14,15 @@ const endWithinMs = 15_000;
 export class ShellProcess {
   readonly command: string;
   readonly #child: ChildProcess;
+  /** When it has ended and everything that it printed has been read. */
+  readonly #closed: Promise<unknown>;
   #output = "";
 
   constructor(command: string) {
     this.command = command;
     // The shell replaces itself with the program, so that signals reach it.
     this.#child = spawn("bash", ["-c", `exec ${command}`], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    this.#closed = once(this.#child, "close");
     const take = (chunk: Buffer): void => {
       this.#output += chunk.toString();
     };
@@ -37,13 +40,13 @@ export class ShellProcess {
     this.#child.kill(signal);
   }
 
-  async printed(text: string, withinMs = 15_000): Promise<void> {
-    await waitFor(() => this.#output.includes(text), { what: `${this.command} prints "${text}"`, withinMs });
+  async printed(text: string): Promise<void> {
+    await waitFor(() => this.#output.includes(text), { what: `${this.command} prints "${text}"` });
   }
 
   /** The exit status, once everything that it printed is here; null when a signal ended it. */
   async ended(): Promise<number | null> {
-    if (this.#isRunning) await once(this.#child, "close");
+    await this.#closed;
     return this.#child.exitCode;
   }
 

@@ -16,7 +16,7 @@ export class NeverError extends Error {}
 /** The first result that is not null, undefined or false. An attempt that throws counts as "not yet", and is told if there is no other. */
 export async function waitFor<T>(
   attempt: () => Promise<T | null | undefined | false> | T | null | undefined | false,
-  { what, withinMs = 15_000, everyMs = 20 }: WaitOptions,
+  { what, withinMs = 60_000, everyMs = 20 }: WaitOptions,
 ): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {

@@ -40,7 +40,7 @@ beforeAll(async () => {
     const rule = /\((.*)\)$/.exec(code ?? "")?.[1] ?? "";
     reported.set(file, [...(reported.get(file) ?? []), `${rule}: ${message}`]);
   }
-}, 60_000);
+});
 
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
