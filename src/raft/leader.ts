@@ -15,7 +15,7 @@ import { hasQuorum } from "./quorum.ts";
 import { Replication } from "./replication.ts";
 import type { Transitions } from "./role.ts";
 import { bestSuccessor, mayTakeOver, Transfer } from "./transfer.ts";
-import type { EntryId, Index, NodeId } from "./types.ts";
+import type { EntryId, Index, NodeId, SnapshotMeta } from "./types.ts";
 
 type Proposal = Pick<Extract<Input, { kind: "propose" }>, "payload" | "ifTerm" | "priority">;
 
@@ -256,11 +256,23 @@ export class Leader {
     const { log, term } = this.#node;
     const index = this.replication.quorumMatchIndex();
     if (index <= log.commitIndex || log.termAt(index) !== term) return;
-    for (const entry of log.between(log.commitIndex, index)) this.#uncommittedBytes -= entryBytes(entry);
+    this.#countAsCommitted(index);
     this.#node.commitTo(index);
     this.heartbeats.maybeStartReadRound();
     this.#maybeLeaveJoint();
     if (this.#isRemovalCommitted) this.#leaveCluster();
+  }
+
+  /** Before the commit index moves to `index`. */
+  #countAsCommitted(index: Index): void {
+    const { log } = this.#node;
+    for (const entry of log.between(log.commitIndex, index)) this.#uncommittedBytes -= entryBytes(entry);
+  }
+
+  /** It was asked for before the election, and the entries have come since, as they have to whoever is elected: the image is committed. */
+  snapshotInstalled(meta: SnapshotMeta): void {
+    this.#countAsCommitted(meta.last.index);
+    this.#node.installSnapshot(meta);
   }
 
   /** A joint membership is only a passage: once it is committed, the leader goes on to the plain one by itself (thesis §4.3). */

@@ -159,7 +159,7 @@ export class RaftCore implements Transitions {
   /** An image that the state machine has already passed changes nothing. */
   #snapshotInstalled(meta: SnapshotMeta): void {
     if (meta.last.index <= this.#node.log.appliedIndex) return;
-    if (this.#role.role === "follower") this.#role.snapshotInstalled(meta);
+    if (this.#role.role === "follower" || this.#role.role === "leader") this.#role.snapshotInstalled(meta);
     else this.#node.installSnapshot(meta);
   }
 
