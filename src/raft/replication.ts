@@ -150,14 +150,19 @@ export class Replication {
     for (const peer of this.#peers.values()) peer.isRetryDue = true;
   }
 
-  /** The follower is there. If it lacks something, that may be because it was lost on the way. */
+  /**
+   * The follower is there. If it lacks something, that may be because it was lost on the way. And if it does not get on with what is committed,
+   * it may not know that it may: one that restarts has yet to compare its log with ours, and nothing else may tell us that it did.
+   */
   onHeartbeatReply(peer: Progress, reply: HeartbeatReply): void {
+    const { lastIndex, commitIndex } = this.#node.log;
+    const doesNotGetOn = reply.appliedIndex < commitIndex && reply.appliedIndex <= peer.appliedIndex;
     peer.ackedRound = Math.max(peer.ackedRound, reply.round);
     peer.appliedIndex = reply.appliedIndex;
     if (!peer.isRetryDue) return;
     peer.isRetryDue = false;
     peer.resume();
-    const mayLack = peer.matchIndex < this.#node.log.lastIndex || peer.isRecovering;
+    const mayLack = peer.matchIndex < lastIndex || peer.isRecovering || doesNotGetOn;
     if (peer.state === "replicate" && mayLack) this.#sendAppend(peer);
   }
 
