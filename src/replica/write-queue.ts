@@ -86,8 +86,7 @@ export class WriteQueue {
 
   /** Puts back writes that were surely not applied, in front of their lane, whatever its length. */
   putBack(writes: readonly PendingWrite[]): void {
-    const urgent = writes.filter(({ envelope }) => isUrgent(envelope));
-    const ordinary = writes.filter(({ envelope }) => !isUrgent(envelope));
+    const { urgent, ordinary } = byUrgency(writes);
     this.#urgent = [...urgent, ...this.#urgent];
     this.#ordinary = [...ordinary, ...this.#ordinary];
   }
@@ -103,9 +102,9 @@ export class WriteQueue {
 
   /** Ends what has outlived its time. `leaderKnown` decides what its client is told. */
   expire(nowMs: number, leaderKnown: boolean): void {
-    // Every turn asks, and mostly nothing is over.
-    if (!isAnyOver(this.#urgent, nowMs) && !isAnyOver(this.#ordinary, nowMs)) return;
     const isOver = (write: PendingWrite): boolean => write.deadlineMs <= nowMs;
+    // Every turn asks, and mostly nothing is over.
+    if (!this.#urgent.some(isOver) && !this.#ordinary.some(isOver)) return;
     const over = [...this.#urgent.filter(isOver), ...this.#ordinary.filter(isOver)];
     this.#urgent = this.#urgent.filter((write) => !isOver(write));
     this.#ordinary = this.#ordinary.filter((write) => !isOver(write));
@@ -174,9 +173,14 @@ export function isUrgent({ command: { kind } }: Envelope): boolean {
   return kind === "renew" || kind === "renewOne" || kind === "deregister";
 }
 
-function isAnyOver(writes: readonly PendingWrite[], nowMs: number): boolean {
-  for (const { deadlineMs } of writes) if (deadlineMs <= nowMs) return true;
-  return false;
+/** Both parts in the order of the whole. */
+export function byUrgency(writes: readonly PendingWrite[]): {
+  readonly urgent: readonly PendingWrite[];
+  readonly ordinary: readonly PendingWrite[];
+} {
+  const urgent = writes.filter(({ envelope }) => isUrgent(envelope));
+  const ordinary = writes.filter(({ envelope }) => !isUrgent(envelope));
+  return { urgent, ordinary };
 }
 
 function waitedInVain(write: PendingWrite, nowMs: number, leaderKnown: boolean): RollcallError {

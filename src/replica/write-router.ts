@@ -11,9 +11,10 @@ import type { NodeId, Term } from "../raft/types.ts";
 import { commandVersion, type CommandBatch, type CommandResult } from "../registry/commands.ts";
 import type { AppliedWaiters } from "./applied-waiters.ts";
 import { commandInWords } from "./command-words.ts";
-import type { ProposalEnd, Proposals } from "./proposals.ts";
+import type { Proposal, ProposalEnd, Proposals } from "./proposals.ts";
 import type { CommandCodec, PeerNetwork, PeerOutcome, PeerReply, PeerRequest, Scheduler } from "./ports.ts";
 import {
+  byUrgency,
   endUnapplied,
   isUrgent,
   unknownOutcome,
@@ -78,7 +79,7 @@ export class WriteRouter {
       if (leader !== self && this.#forwardsInflight >= this.#options.forwardsInflightMax) return;
       const writes = queue.takeBatch(nowMs);
       if (writes.length === 0) return;
-      for (const batch of this.#isCrowded ? byUrgency(writes) : [writes]) this.#send(batch, { leader, term });
+      for (const batch of this.#isCrowded ? apart(writes) : [writes]) this.#send(batch, { leader, term });
     }
   }
 
@@ -117,12 +118,7 @@ export class WriteRouter {
     if (batch === null) return reject("malformed");
     const deadlineMs = this.#options.nowMs() + request.budgetMs;
     const end = (proposalEnd: ProposalEnd): void => reply(replyTo(proposalEnd, leader));
-    const context = this.#options.proposals.open({ batch, deadlineMs, end });
-    this.#options.propose(context, {
-      payload: request.payload,
-      ifTerm: request.term,
-      isUrgent: batch.envelopes.every(isUrgent),
-    });
+    this.#step({ batch, deadlineMs, end }, request.payload, request.term);
   }
 
   #decode(payload: Uint8Array): CommandBatch | null {
@@ -137,12 +133,14 @@ export class WriteRouter {
     const batch = batchOf(writes);
     const deadlineMs = Math.max(...writes.map((write) => write.deadlineMs));
     const end = (proposalEnd: ProposalEnd): void => this.#proposalEnded(writes, proposalEnd);
-    const context = this.#options.proposals.open({ batch, deadlineMs, end });
-    this.#options.propose(context, {
-      payload: this.#options.codec.encode(batch),
-      ifTerm: null,
-      isUrgent: batch.envelopes.every(isUrgent),
-    });
+    this.#step({ batch, deadlineMs, end }, this.#options.codec.encode(batch), null);
+  }
+
+  /** `payload`: the proposal's batch, encoded. */
+  #step(proposal: Proposal, payload: Uint8Array, ifTerm: Term | null): void {
+    const context = this.#options.proposals.open(proposal);
+    const { envelopes } = proposal.batch;
+    this.#options.propose(context, { payload, ifTerm, isUrgent: envelopes.every(isUrgent) });
   }
 
   #proposalEnded(writes: readonly PendingWrite[], end: ProposalEnd): void {
@@ -236,9 +234,8 @@ function isRepeatable(write: PendingWrite): boolean {
 }
 
 /** Both parts go, or those who only ever find one place free among the forwards would bring nothing but what is urgent. */
-function byUrgency(writes: readonly PendingWrite[]): readonly (readonly PendingWrite[])[] {
-  const urgent = writes.filter(({ envelope }) => isUrgent(envelope));
-  const ordinary = writes.filter(({ envelope }) => !isUrgent(envelope));
+function apart(writes: readonly PendingWrite[]): readonly (readonly PendingWrite[])[] {
+  const { urgent, ordinary } = byUrgency(writes);
   return [urgent, ordinary].filter(({ length }) => length > 0);
 }
 
