@@ -3,11 +3,11 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs, styleText } from "node:util";
+import { isPortFree } from "./is-port-free.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -116,20 +116,11 @@ function plan({ members, folder, port }: Settings): readonly Omit<Member, "proce
 }
 
 async function mustBeFree(ports: readonly number[]): Promise<void> {
-  const free = await Promise.all(ports.map(isFree));
+  const free = await Promise.all(ports.map(isPortFree));
   const port = ports.find((_, index) => !free[index]);
   if (port !== undefined) {
     fail(`port ${port} is in use: stop what uses it (another cluster?), or give --port BASE.`);
   }
-}
-
-/** Tried as the member will: a port from which somebody connects elsewhere answers nobody and cannot be listened on. */
-function isFree(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const server = createServer();
-    server.once("error", () => done(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
-  });
 }
 
 /** Log lines are kept back until the members have been introduced. */

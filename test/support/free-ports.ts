@@ -4,8 +4,7 @@
  * port while it is open and for a minute after, and a suite leaves thousands of them.
  */
 
-import { once } from "node:events";
-import { createServer } from "node:net";
+import { isPortFree } from "../../scripts/lib/is-port-free.ts";
 
 const lowest = 10_000;
 const highest = 32_000;
@@ -29,18 +28,7 @@ export async function freePortRun(distances: readonly number[]): Promise<number>
     const ports = distances.map((distance) => first + distance);
     if (ports.some((port) => given.has(port))) continue;
     for (const port of ports) given.add(port);
-    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first;
+    if ((await Promise.all(ports.map(isPortFree))).every(Boolean)) return first;
   }
   throw new Error(`no free ports at the distances ${distances.join(", ")} in ${attempts} attempts`);
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer().listen(port, "127.0.0.1");
-  try {
-    await once(server, "listening");
-  } catch {
-    return false;
-  }
-  await new Promise((resolve) => server.close(resolve));
-  return true;
 }
