@@ -10,7 +10,7 @@ import { readFloor } from "../../src/storage/floor.ts";
 import { membershipOf } from "../support/virtual-cluster.ts";
 import { VirtualTime } from "../support/virtual-time.ts";
 import { Checkers } from "./checkers/checkers.ts";
-import { Client } from "./clients/client.ts";
+import { Client, patienceMs } from "./clients/client.ts";
 import { Gateway } from "./clients/gateway.ts";
 import { History } from "./clients/history.ts";
 import { Watcher } from "./clients/watcher.ts";
@@ -231,9 +231,7 @@ export class Simulation implements NemesisWorld {
       leaderChangeMs: (raft.electionGraceMs + raft.clockEntryIntervalMs) / (1 - this.options.clockDrift),
       entryMs:
         6 * (this.options.network.latencyMs + this.options.network.jitterMs) + 12 * this.options.disk.syncMs,
-      callTimeoutMs: this.options.callTimeoutMs,
-      askedUntilMs: this.#askedUntilMs,
-      clients: this.#clients,
+      answerMs: Math.max(patienceMs(this.options.callTimeoutMs), this.#askedUntilMs - this.time.nowMs),
       watchers: this.#watchers,
       history: this.#history,
       links: this.network.links,
@@ -247,6 +245,7 @@ export class Simulation implements NemesisWorld {
       start: (member) => this.start(member),
       rotten: () => this.#members.filter(({ id }) => this.atlas.isRotten(id)),
       events: () => this.trace.events,
+      isAnswerAwaited: () => this.#isAnswerAwaited(),
       step: () => this.#step(),
       isOver: () => this.#violation !== null,
       note: (what) => {
@@ -254,6 +253,14 @@ export class Simulation implements NemesisWorld {
         this.trace.note(this.time.nowMs, `! ${what}`, null);
       },
     });
+  }
+
+  /**
+   * Whether a client or an ambush still waits for an answer. An ambush does until its time is over, even where its member has ended: as long
+   * as the answer of a leader that is lost can be waited for, its write takes a place at a member that forwards, which may have a single one.
+   */
+  #isAnswerAwaited(): boolean {
+    return this.time.nowMs < this.#askedUntilMs || this.#clients.some(({ isIdle }) => !isIdle);
   }
 
   #result(): RunResult {

@@ -35,6 +35,11 @@ export interface ClientOptions {
   readonly violate: (checker: string, message: string) => void;
 }
 
+/** How long a client waits for the answer to a call that may take so long: a member's clock may be slow, and the way takes time as well. */
+export function patienceMs(callTimeoutMs: number): number {
+  return callTimeoutMs * 1.5 + 50;
+}
+
 /** A repeatable write whose fate is unknown is tried so often. */
 const triesMax = 4;
 
@@ -108,7 +113,7 @@ export class Client {
       name,
       task.command.kind,
       member,
-      callTimeoutMs * 1.5 + 50,
+      patienceMs(callTimeoutMs),
       (answer) => {
         const options = { timeoutMs: callTimeoutMs, idempotencyKey: task.idempotencyKey, by: name };
         member.replica?.submit(task.command, options, (end) => {
@@ -198,7 +203,7 @@ export class Client {
       name,
       "renew",
       member,
-      callTimeoutMs * 1.5 + 50,
+      patienceMs(callTimeoutMs),
       (answer) => {
         member.replica?.renew({ key, incarnation, status: null }, callTimeoutMs, (result) => {
           checkers.stepped(member);
@@ -237,7 +242,7 @@ export class Client {
       `${this.#options.name}.${this.#calls}`,
       options.consistency === "linearizable" ? "read!" : "read",
       member,
-      options.waitMs * 1.5 + 50,
+      patienceMs(options.waitMs),
       (answer) => {
         member.replica?.read(options, (error) => {
           checkers.stepped(member);
