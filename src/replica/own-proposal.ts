@@ -1,14 +1,10 @@
-import type { NodeId } from "../raft/types.ts";
-import { commandVersion, type Command } from "../registry/commands.ts";
+import { commandVersion, type Envelope } from "../registry/commands.ts";
 import type { Clock, CommandCodec } from "./ports.ts";
 import type { Proposals } from "./proposals.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
 interface Proposer {
-  readonly options: {
-    readonly id: NodeId;
-    readonly ports: { readonly clock: Clock; readonly codec: CommandCodec };
-  };
+  readonly options: { readonly ports: { readonly clock: Clock; readonly codec: CommandCodec } };
   readonly proposals: Proposals;
   readonly driver: RaftDriver;
 }
@@ -19,13 +15,11 @@ interface Proposer {
  */
 export function proposeOwn(
   { options, proposals, driver }: Proposer,
-  command: Command,
+  envelope: Envelope,
   waitMs: number,
   end: (isApplied: boolean) => void,
 ): void {
   const { clock, codec } = options.ports;
-  const at = clock.wallMs();
-  const envelope = { command, member: options.id, at, idempotencyKey: null, by: null };
   const batch = { version: commandVersion, envelopes: [envelope] };
   const ctx = proposals.open({
     batch,

@@ -7,7 +7,7 @@ import { RollcallError } from "../lib/errors.ts";
 import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
 import type { BootState, Entry, EntryId, Index, Membership } from "../raft/types.ts";
-import type { Command, RegistryEvent } from "../registry/commands.ts";
+import type { Command, Envelope, RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
 import { Admin } from "./admin.ts";
 import { AppliedWaiters } from "./applied-waiters.ts";
@@ -28,6 +28,8 @@ import { StorageLane } from "./storage-lane.ts";
 import { WriteQueue, type QueuedWrite, type WriteEnd } from "./write-queue.ts";
 import { WriteRouter } from "./write-router.ts";
 
+/** Of what no single client has asked for: collected renewals, expiries. */
+const noClient = { idempotencyKey: null, by: null } as const;
 const urgent = { priority: "urgent" } as const;
 const brokenDisk = "this member's disk failed";
 
@@ -113,13 +115,11 @@ export class Wiring {
   }
 
   enqueueWrite(command: Command, write: QueuedWrite, end: (end: WriteEnd) => void): void {
-    const { idempotencyKey, by, deadlineMs, awaitApplied } = write;
-    const { id, ports } = this.options;
-    const envelope = { command, member: id, at: ports.clock.wallMs(), idempotencyKey, by };
+    const { deadlineMs, awaitApplied } = write;
     if (this.#diskFailure !== null) return end({ kind: "error", error: this.refusal("not_applied") });
     const startedMs = this.nowMs();
     const isTaken = this.queue.add({
-      envelope,
+      envelope: this.#envelopeOf(command, write),
       deadlineMs,
       startedMs,
       awaitApplied,
@@ -272,7 +272,7 @@ export class Wiring {
       nextDeadline: () => this.applier.registry.nextDeadline(),
       isLeader: () => this.isLeader && this.#diskFailure === null,
       clusterTime: () => this.core.clusterTime(this.nowMs()),
-      propose: (command, end) => proposeOwn(this, command, expireWaitMs, end),
+      propose: (command, end) => proposeOwn(this, this.#envelopeOf(command, noClient), expireWaitMs, end),
       wake: () => this.driver.wake(),
     });
   }
@@ -379,7 +379,15 @@ export class Wiring {
 
   /** Queues what needs no answer from this member's own state machine. */
   #enqueueInternal(command: Command, deadlineMs: number, end: (end: WriteEnd) => void): void {
-    this.enqueueWrite(command, { idempotencyKey: null, by: null, deadlineMs, awaitApplied: false }, end);
+    this.enqueueWrite(command, { ...noClient, deadlineMs, awaitApplied: false }, end);
+  }
+
+  /** A command as it is told in the log: taken by this member, now. */
+  #envelopeOf(
+    command: Command,
+    { idempotencyKey, by }: Pick<QueuedWrite, "idempotencyKey" | "by">,
+  ): Envelope {
+    return { command, member: this.options.id, at: this.options.ports.clock.wallMs(), idempotencyKey, by };
   }
 
   #apply(entries: readonly Entry[]): void {
