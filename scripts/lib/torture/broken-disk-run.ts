@@ -9,7 +9,7 @@ import { contentOf, fetchFrom } from "./clients.ts";
 import { Lab } from "./lab.ts";
 import type { LabMember } from "./lab-member.ts";
 import { BrokenDisk, compileShim, PowerSupply } from "./power.ts";
-import type { Run } from "./runs.ts";
+import { goesOn, type Run } from "./runs.ts";
 import { Tally } from "./tally.ts";
 
 const noticeMs = 20_000;
@@ -20,7 +20,7 @@ interface Disk {
 }
 
 export const brokenDisks: Run = async (options) => {
-  const { count, say, endsAtMs } = options;
+  const { say } = options;
   const disks = new Map<string, Disk>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -32,7 +32,7 @@ export const brokenDisks: Run = async (options) => {
   const lab = await Lab.start({ ...options, environment });
   const tally = new Tally();
   try {
-    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
+    for (let round = 1; goesOn(tally, options); round += 1) {
       await lab.pause(1_000);
       const victim = (round % 2 === 0 ? await lab.leader() : null) ?? lab.pick(lab.members);
       const disk = disks.get(victim.settings.dataFolder);

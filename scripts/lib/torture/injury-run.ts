@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { type Folder, filesIn, type Injury, injure, memoryIn } from "./injuries.ts";
 import { Lab } from "./lab.ts";
 import type { LabMember } from "./lab-member.ts";
-import type { RunOptions } from "./runs.ts";
+import { goesOn, isLookDue, type RunOptions } from "./runs.ts";
 import { Tally } from "./tally.ts";
 
 const healMs = 30_000;
@@ -23,13 +23,13 @@ const noticing =
 export async function injuriesOf(
   options: RunOptions & { readonly inThisProcess: boolean },
 ): Promise<readonly [Tally, Lab["ledger"]]> {
-  const { count, say, endsAtMs } = options;
+  const { say } = options;
   const { pauseMs, roundsPerLook, writers, readers } = options.inThisProcess ? pace.here : pace.real;
   const lab = await Lab.start({ ...options, writers, readers });
   const tally = new Tally();
   const earlierFolders = new Map<LabMember, string>();
   try {
-    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
+    for (let round = 1; goesOn(tally, options); round += 1) {
       const victim = lab.pick(lab.members);
       const { dataFolder } = victim.settings;
       const earlier = new Map(filesIn(dataFolder).map((path) => [path, readIfThere(path)]));
@@ -48,7 +48,7 @@ export async function injuriesOf(
       fs.rmSync(kept, { recursive: true, force: true });
       fs.renameSync(before, kept);
       earlierFolders.set(victim, kept);
-      if (round % roundsPerLook === 0) await tally.look(lab);
+      if (isLookDue(round, options, roundsPerLook)) await tally.look(lab);
       if (round % 50 === 0)
         say(`${tally.done} done, ${tally.healed} healed, ${lab.ledger.acknowledged} acknowledged`);
     }

@@ -6,7 +6,7 @@ import { brokenDisks } from "./broken-disk-run.ts";
 import { injuriesOf } from "./injury-run.ts";
 import { networkFaults } from "./network-run.ts";
 import { powerLosses } from "./power-run.ts";
-import { kills, slowDisks, type Run } from "./runs.ts";
+import { hasFound, kills, slowDisks, type Run, type Sought } from "./runs.ts";
 import { detailsInWords, keepPiece, keptPieces, pieceOf, sumInWords, type Piece } from "./tally.ts";
 
 const help = `Usage: ./scripts/torture KIND [--count N] [--seed S] [--seconds T] [--totals FILE [--until N]]
@@ -18,8 +18,8 @@ not noticed.
   kill            SIGKILL at random moments: one member, often the leader, or several at once, also while they start
   network         members that cannot reach each other, in one direction or both, that are slow, or stand still; also killed meanwhile
   power           the power goes, each third time at all members: of files and names only what was synced survives (needs gcc)
-  power-control   the same with a disk that ignores syncs: fails unless it finds a loss
-  name-control    the same with a disk that ignores syncs of folders, as if nobody had asked for them: fails unless it finds a loss
+  power-control   the same with a disk that ignores syncs: ends with the first loss, and fails unless it finds one
+  name-control    the same with a disk that ignores syncs of folders, as if nobody had asked for them; ends and fails likewise
   slow            the leader's disk becomes slow or hangs, so another member has to lead (needs gcc)
   broken          one member's disk answers EIO: it must say so, promise nothing more, and be whole on a repaired one (needs gcc)
   injuries        flipped bits, cut, zeroed, deleted, exchanged and older files in one member's data folder
@@ -27,7 +27,7 @@ not noticed.
 
   --count N       how many; 100 if it is not said
   --seed S        repeats the choices of an earlier run, as far as processes and clocks let it
-  --mutant NAME   members run with this one of the simulator's planted bugs: fails unless it is noticed
+  --mutant NAME   members run with this one of the simulator's planted bugs: ends when it is noticed, and fails unless it is
   --only TEXT     of network: only what has this in its name, as the names are printed at the end
   --program FILE  members run this, such as dist/cli/main.js after npm run build, which starts twice as fast as src/cli/main.ts
   --seconds T     ends after this time, whatever has been done
@@ -79,6 +79,11 @@ if (
   process.exit(values.help === true ? 0 : 2);
 }
 
+function soughtBy(kind: string, mutant: string | undefined): Sought | null {
+  if (kind.endsWith("-control")) return "a loss";
+  return mutant === undefined ? null : "a fault";
+}
+
 /** Each run can be repeated by its seed and its count. */
 function totalInWords(runs: readonly Piece[]): string {
   const seeds = runs.map((one) => `${one.seed}:${one.done}`).join(" ");
@@ -101,6 +106,7 @@ for (const [signal, status] of [
   ["SIGHUP", 129],
 ] as const)
   process.once(signal, () => process.exit(status));
+const seeks = soughtBy(kind, values.mutant);
 console.log(`torture ${kind}: ${count}, seed ${seed}`);
 const startedMs = performance.now();
 const [tally, ledger] = await run({
@@ -110,6 +116,7 @@ const [tally, ledger] = await run({
   program: values.program ?? null,
   mutant: values.mutant ?? null,
   only: values.only ?? "",
+  seeks,
   endsAtMs: startedMs + seconds * 1_000,
 });
 const piece = pieceOf(kind, seed, tally, ledger, (performance.now() - startedMs) / 1_000);
@@ -123,7 +130,5 @@ const given = (["program", "mutant", "only"] as const).map((name) =>
 );
 console.log(`repeat: ./scripts/torture ${kind} --count ${piece.done} --seed ${seed}${given.join("")}`);
 if (pieces.length > 1) console.log(totalInWords(pieces));
-const faults = piece.lost.length + piece.wrong.length;
-const isControl = kind.endsWith("-control");
-const isAsItShould = isControl ? piece.lost.length > 0 : faults > 0 === (values.mutant !== undefined);
+const isAsItShould = seeks === null ? !hasFound(tally, "a fault") : hasFound(tally, seeks);
 process.exit(isAsItShould ? 0 : 1);

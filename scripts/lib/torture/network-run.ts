@@ -8,7 +8,7 @@ import { MemberProcess } from "../../../test/support/member-process.ts";
 import { Holders } from "./holders.ts";
 import { Lab } from "./lab.ts";
 import type { LabMember } from "./lab-member.ts";
-import { progress, roundsPerLook, type Run } from "./runs.ts";
+import { goesOn, isLookDue, progress, type Run } from "./runs.ts";
 import { Tally } from "./tally.ts";
 
 /** At most so long, which is several election timeouts of the lab. */
@@ -113,7 +113,7 @@ const harms: readonly Harm[] = [
 ];
 
 export const networkFaults: Run = async (options) => {
-  const { count, say, endsAtMs, only } = options;
+  const { say, only } = options;
   const wanted = harms.filter(({ name }) => name.includes(only));
   const lab = await Lab.start({ ...options, hasRelays: true, writeMs: 1_000 });
   const holders = new Holders(lab.members, (what) => lab.fault(what));
@@ -121,13 +121,13 @@ export const networkFaults: Run = async (options) => {
   const tally = new Tally();
   let ahead: Harm[] = [];
   try {
-    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
+    for (let round = 1; goesOn(tally, options); round += 1) {
       await lab.pause(1_500);
       if (ahead.length === 0) ahead = lab.shuffled(wanted);
       const harm = ahead.pop();
       if (harm === undefined) throw new Error(`no harm's name contains "${only}"`);
       await harmOnce(lab, tally, harm);
-      if (round % roundsPerLook === 0) await tally.look(lab);
+      if (isLookDue(round, options)) await tally.look(lab);
       if (round % 25 === 0) say(progress(tally, lab));
     }
     await tally.look(lab);

@@ -5,7 +5,7 @@ import { waitFor } from "../../../test/support/wait-for.ts";
 import { Lab } from "./lab.ts";
 import type { LabMember } from "./lab-member.ts";
 import { compileShim, type IgnoredSyncs, PowerSupply } from "./power.ts";
-import { pickVictim, progress, type Run, type RunOptions, roundsPerLook } from "./runs.ts";
+import { goesOn, isLookDue, pickVictim, progress, type Run, type RunOptions } from "./runs.ts";
 import { Tally } from "./tally.ts";
 
 /** One power loss in so many is of the whole cluster. */
@@ -23,7 +23,7 @@ const writesMissed = 20;
 
 /** The power goes at one member, or, one time in three, at all: only what was synced survives. */
 export async function powerLosses(options: RunOptions & { readonly ignored: IgnoredSyncs }): ReturnType<Run> {
-  const { count, say, endsAtMs, ignored } = options;
+  const { say, ignored } = options;
   const supplies = new Map<string, PowerSupply>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -37,14 +37,14 @@ export async function powerLosses(options: RunOptions & { readonly ignored: Igno
   const tally = new Tally();
   const losses = new PowerLosses(lab, tally, supplies);
   try {
-    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
+    for (let round = 1; goesOn(tally, options); round += 1) {
       await lab.pause(700);
       const isWhole = isControl || round % roundsPerWholeLoss === 0;
       if (isWhole) await losses.ofAll();
       else await losses.ofOne(await pickVictim(lab));
       await lab.ready(lab.members, isControl ? 20_000 : 60_000);
       tally.healed = tally.done;
-      if (isWhole || round % roundsPerLook === 0) await tally.look(lab);
+      if (isWhole || isLookDue(round, options)) await tally.look(lab);
       if (round % 20 === 0) say(progress(tally, lab));
     }
     await tally.look(lab);

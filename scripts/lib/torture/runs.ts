@@ -6,6 +6,8 @@ import type { LabMember } from "./lab-member.ts";
 import { compileShim, SlowDisk } from "./power.ts";
 import { Tally } from "./tally.ts";
 
+export type Sought = "a loss" | "a fault";
+
 export interface RunOptions {
   readonly count: number;
   readonly seed: number;
@@ -16,6 +18,8 @@ export interface RunOptions {
   readonly mutant: string | null;
   /** Part of the names of the harms that are done, where there are several and they have names. */
   readonly only: string;
+  /** What a run with something planted has to find, and ends with; null for a run that must find nothing. */
+  readonly seeks: Sought | null;
   /** By the monotonic clock: no new round begins after it. */
   readonly endsAtMs: number;
 }
@@ -23,18 +27,18 @@ export interface RunOptions {
 export type Run = (options: RunOptions) => Promise<readonly [Tally, Lab["ledger"]]>;
 
 /** Looking at everything takes a while, so it is done once in so many rounds. */
-export const roundsPerLook = 5;
+const roundsPerLook = 5;
 
 /** How often a member that was killed is killed again while it starts. */
 const killedAgainShare = 0.4;
 
 /** SIGKILL at random moments: one member, often the leader, two, or all at once; and again while they start. */
 export async function kills(options: RunOptions): ReturnType<Run> {
-  const { count, say, endsAtMs } = options;
+  const { say } = options;
   const lab = await Lab.start(options);
   const tally = new Tally();
   try {
-    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
+    for (let round = 1; goesOn(tally, options); round += 1) {
       await lab.pause(600);
       const victims = await pickVictims(lab);
       const killAll = async (members: readonly LabMember[]): Promise<void> => {
@@ -55,7 +59,7 @@ export async function kills(options: RunOptions): ReturnType<Run> {
       }
       await lab.ready(lab.members);
       tally.healed = tally.done;
-      if (round % roundsPerLook === 0) await tally.look(lab);
+      if (isLookDue(round, options)) await tally.look(lab);
       if (round % 25 === 0) say(progress(tally, lab));
     }
     await tally.look(lab);
@@ -68,7 +72,7 @@ export async function kills(options: RunOptions): ReturnType<Run> {
 
 /** The leader's disk becomes slow, or hangs: somebody else has to lead, and nothing may be lost. */
 export async function slowDisks(options: RunOptions): ReturnType<Run> {
-  const { count, say, endsAtMs } = options;
+  const { say } = options;
   const disks = new Map<string, SlowDisk>();
   let shim: string | null = null;
   const environment = (dataFolder: string): Record<string, string> => {
@@ -80,7 +84,7 @@ export async function slowDisks(options: RunOptions): ReturnType<Run> {
   const lab = await Lab.start({ ...options, environment });
   const tally = new Tally();
   try {
-    for (let round = 1; tally.done < count && performance.now() < endsAtMs; round += 1) {
+    for (let round = 1; goesOn(tally, options); round += 1) {
       await lab.pause(2_000);
       const leader = (await lab.leader()) ?? lab.pick(lab.members);
       const disk = disks.get(leader.settings.dataFolder);
@@ -104,6 +108,21 @@ export async function slowDisks(options: RunOptions): ReturnType<Run> {
   } finally {
     await lab.end();
   }
+}
+
+/** Whether there is another round: what was sought ends a run, since what hangs on chance may take several rounds to show. */
+export function goesOn(tally: Tally, { count, endsAtMs, seeks }: RunOptions): boolean {
+  if (seeks !== null && hasFound(tally, seeks)) return false;
+  return tally.done < count && performance.now() < endsAtMs;
+}
+
+export function hasFound({ lost, wrong }: Tally, sought: Sought): boolean {
+  return lost.size > 0 || (sought === "a fault" && wrong.size > 0);
+}
+
+/** Whether everything is compared after this round: as often as it costs little, or, to find what is sought, always. */
+export function isLookDue(round: number, { seeks }: RunOptions, every = roundsPerLook): boolean {
+  return seeks !== null || round % every === 0;
 }
 
 async function pickVictims(lab: Lab): Promise<readonly LabMember[]> {
