@@ -7,7 +7,7 @@
  * that may still be under way.
  */
 
-import type { EntryId, Term } from "../../../src/raft/types.ts";
+import type { Membership, Term } from "../../../src/raft/types.ts";
 import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
 import type { Elections } from "./elections.ts";
@@ -21,7 +21,7 @@ export class Undisturbed {
   readonly #elections: Elections;
   readonly #violate: Violate;
   readonly #term: Term;
-  readonly #membershipAt: EntryId | undefined;
+  readonly #membership: Membership | undefined;
   #isOver = false;
 
   /** `others`: the voters that may lose touch. All are well and follow the leader now. */
@@ -37,9 +37,9 @@ export class Undisturbed {
     this.#elections = options.elections;
     this.#violate = options.violate;
     this.#term = options.leader.core?.term ?? 0;
-    this.#membershipAt = options.leader.core?.membershipId;
+    this.#membership = options.leader.core?.membership;
     const voters = [...options.listeners, ...options.others];
-    const agree = voters.every((voter) => isSame(voter.core?.membershipId, this.#membershipAt));
+    const agree = voters.every((voter) => goesBy(voter) === goesBy(options.leader));
     this.#isOver = !agree || options.elections.latestAsked > this.#term;
   }
 
@@ -60,7 +60,7 @@ export class Undisturbed {
     const { core } = this.#leader;
     return (
       core?.view.role.role === "leader" &&
-      isSame(core.membershipId, this.#membershipAt) &&
+      core.membership === this.#membership &&
       this.#elections.latestHandOver < this.#term &&
       this.#listeners.every((listener) => this.#isHeardBy(listener))
     );
@@ -72,6 +72,7 @@ export class Undisturbed {
   }
 }
 
-function isSame(one: EntryId | undefined, other: EntryId | undefined): boolean {
-  return one?.index === other?.index && one?.term === other?.term;
+/** Not by the term of its entry, which nobody knows any more once that is compacted. */
+function goesBy({ core }: SimMember): string {
+  return JSON.stringify([core?.membershipId.index, core?.membership]);
 }

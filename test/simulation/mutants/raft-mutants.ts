@@ -280,6 +280,13 @@ export const raftMutants: readonly Mutant[] = [
     replace: ``,
   },
   {
+    name: "what an image commits at a leader still counts as uncommitted",
+    catalogue: null,
+    file: "raft/leader.ts",
+    find: `this.#countAsCommitted(meta.last.index);`,
+    replace: ``,
+  },
+  {
     name: "bytes in flight are never given back",
     catalogue: "B35",
     file: "raft/progress.ts",

@@ -3,7 +3,8 @@
  *
  * One member is away for a while, and its leader forgets the entries that it lacks, so that it has to fetch an image. The image ends with an
  * entry of which only that leader knows that it is committed. Before the image is installed the leader is gone, and another one, whose log
- * still reaches back, brings that entry and more; but it can commit nothing without the member's word, and that comes late.
+ * still reaches back, brings that entry and more; but it can commit nothing without the member's word, and that comes late. Or the member
+ * itself leads by then.
  */
 
 import type { Index, NodeId } from "../../../src/raft/types.ts";
@@ -65,6 +66,14 @@ export function* overtakenImage({ world, random, leader, followers }: Stage): Sc
     // The log may as well be so slow that not even what the image stands for is durable in it.
     if (isSlow) behind.lane.isHung = true;
     world.faulted("image below the log", behind.id);
+    if (!isSlow && random.chance(0.5)) {
+      // What it appends as a leader reaches nobody, so that it has committed nothing yet.
+      const electors = [leader, ...witnesses].filter((each) => each !== successor);
+      joinOnly([[successor.id], idsOf([behind, ...electors]), "both"]);
+      network.holdUp(({ type, from }) => type === "append" && from === behind.id);
+      if (!(yield { until: () => isElected(behind), timeouts: 6 })) return;
+      world.faulted("image of a leader", behind.id);
+    }
     behind.imageLane.release();
     yield { until: () => behind.appliedIndex >= image(), timeouts: 3 };
   } finally {
