@@ -9,6 +9,7 @@ import type { InstanceStatus } from "../registry/model.ts";
 import type { InstanceFilter } from "../registry/view.ts";
 import { instanceStatuses, registryLimits } from "../registry/model.ts";
 import { compareText } from "../registry/names.ts";
+import { unknownStaleMs } from "../replica/member.ts";
 import { fieldErrors, invalidArgument, preview, unknownName } from "./invalid.ts";
 import { name, oneOf, text } from "./schema-parts.ts";
 
@@ -57,7 +58,7 @@ export const readParameters = {
   waitMs: integerParameter(0, timeouts.waitMsMax)
     .default(timeouts.waitMsDefault)
     .describe("The longest wait, for minRevision and for afterRevision."),
-  maxStaleMs: integerParameter(0, 2_147_483_647)
+  maxStaleMs: integerParameter(0, unknownStaleMs)
     .optional()
     .describe("Refuse when this member may be further behind."),
 };

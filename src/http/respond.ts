@@ -2,12 +2,11 @@
 
 import type { OutgoingHttpHeaders } from "node:http";
 import type { RollcallError } from "../lib/errors.ts";
+import { unknownStaleMs } from "../replica/member.ts";
 import type { Answer } from "./answer.ts";
 import type { ServerState } from "./api.ts";
 import type { Exchange } from "./exchange.ts";
 import { describeProblem } from "./problem.ts";
-
-const unknownStaleMs = 2_147_483_647;
 
 /** A client that does not take its answer within this time is cut off, or a few of them would hold all the memory. Milliseconds. */
 const answerTakenWithinMs = 60_000;

@@ -41,10 +41,10 @@ export class Admin {
   /** All members as the leader sees them, or as this member does when no leader answers. */
   clusterStatus(end: (views: readonly PeerView[]) => void): void {
     const leader = this.#core.leader;
-    if (leader === null || leader === this.#options.self) return end(this.views());
+    if (leader === null || leader === this.#options.self) return end(this.#views());
     this.#options.peers.request(leader, { kind: "clusterStatus" }, clusterStatusWaitMs, (outcome) => {
       const reply = outcome.kind === "reply" ? outcome.reply : null;
-      end(reply?.kind === "clusterStatus" ? reply.members : this.views());
+      end(reply?.kind === "clusterStatus" ? reply.members : this.#views());
     });
   }
 
@@ -82,7 +82,7 @@ export class Admin {
   ): void {
     switch (request.kind) {
       case "clusterStatus":
-        return reply({ kind: "clusterStatus", members: this.views() });
+        return reply({ kind: "clusterStatus", members: this.#views() });
       case "transfer":
         return this.#transfer(request.to, reply);
       case "changeMembership":
@@ -102,20 +102,13 @@ export class Admin {
     this.#until(isOver, nowMs() + transferWaitMs, () => end());
   }
 
+  get #core(): RaftCore {
+    return this.#options.driver.core;
+  }
+
   get #isLedByAnother(): boolean {
     const { leader } = this.#core;
     return leader !== null && leader !== this.#options.self;
-  }
-
-  /** Looks every tick. */
-  #until(isOver: () => boolean, deadlineMs: number, end: (isOver: boolean) => void): void {
-    const { scheduler, tickMs, nowMs } = this.#options;
-    const look = (): void => {
-      if (isOver()) return end(true);
-      if (nowMs() >= deadlineMs) return end(false);
-      scheduler.after(tickMs, look);
-    };
-    look();
   }
 
   #isAnybodyThere(): boolean {
@@ -124,7 +117,7 @@ export class Admin {
   }
 
   /** This member's own view: as leader of everybody's progress, elsewhere only of who is connected. */
-  views(): readonly PeerView[] {
+  #views(): readonly PeerView[] {
     const { self, version, peers } = this.#options;
     const { status } = this.#core;
     const progress = new Map(status.peers.map((peer) => [peer.id, peer]));
@@ -142,10 +135,6 @@ export class Admin {
         version: connection.version,
       };
     });
-  }
-
-  get #core(): RaftCore {
-    return this.#options.driver.core;
   }
 
   #atLeader(
@@ -205,6 +194,17 @@ export class Admin {
       end,
     });
     this.#options.driver.enqueue({ kind: "changeMembership", ctx, change });
+  }
+
+  /** Looks every tick. */
+  #until(isOver: () => boolean, deadlineMs: number, end: (isOver: boolean) => void): void {
+    const { scheduler, tickMs, nowMs } = this.#options;
+    const look = (): void => {
+      if (isOver()) return end(true);
+      if (nowMs() >= deadlineMs) return end(false);
+      scheduler.after(tickMs, look);
+    };
+    look();
   }
 }
 

@@ -43,17 +43,13 @@ export class Applier {
     return this.#base;
   }
 
-  /** Returns how many commands were applied. */
-  apply(entries: readonly Entry[]): number {
-    let commands = 0;
+  apply(entries: readonly Entry[]): void {
     for (const entry of entries) {
       const results = this.#applyOne(entry);
-      commands += results.length;
       this.#base = advance(this.#base, entry);
       this.#options.onApplied(entry.index);
       this.#options.proposals.applied({ term: entry.term, index: entry.index }, results);
     }
-    return commands;
   }
 
   /** Goes on from an installed snapshot. Who waits for entries below it learns that their fate is unknown. */

@@ -27,7 +27,7 @@ export interface OwnIdentity {
   readonly promisedClusterId: string | null;
 }
 
-/** What one listed member answered in this round. */
+/** What one member answered in this round. */
 export interface Seen {
   readonly peer: BootstrapPeer;
   readonly outcome: BootstrapOutcome<BootstrapIdentity>;
@@ -37,7 +37,7 @@ export interface Round {
   readonly own: OwnIdentity;
   /** All members of the list, this one included, in the operator's order; empty when it waits to be added to a running cluster. */
   readonly list: readonly BootstrapPeer[];
-  /** One for each listed member but this one. */
+  /** One for each listed member but this one, or for each member of the cluster that it waits to be added to. */
   readonly seen: readonly Seen[];
   /** What each had promised when this member minted the id that it stands for. */
   readonly mintedOver: ReadonlyMap<NodeId, string | null>;

@@ -44,6 +44,9 @@ export function isStalled(pendingMs: number, { diskStallMs }: DiskLimits): boole
   return pendingMs >= diskStallMs;
 }
 
+/** Writes by which it is judged how long one usually takes. */
+const samples = 9;
+
 /** How long a write usually takes, by the last ones: the middle of them, so that a single slow one says nothing. */
 export class WriteTimes {
   readonly #last: number[] = [];
@@ -62,5 +65,3 @@ export class WriteTimes {
     return (this.#middleMs ??= this.#last.toSorted((a, b) => a - b)[Math.floor(samples / 2)] ?? null);
   }
 }
-
-const samples = 9;

@@ -6,7 +6,6 @@ const answerMs = 5_000;
 
 export class JoinClient {
   readonly #url: string;
-
   readonly #token: string | null;
 
   /** `url`: any member's client URL. `token`: where the cluster asks for one. */

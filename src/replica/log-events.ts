@@ -127,12 +127,12 @@ export class LogEvents implements ReplicaObserver {
     this.#logger.debug({ index }, "log compacted");
   }
 
-  snapshotOffered(to: string, index: Index): void {
+  snapshotOffered(to: NodeId, index: Index): void {
     this.#metrics.snapshot("sent");
     this.#logger.info({ to, index }, "sending a snapshot: the log no longer reaches back far enough");
   }
 
-  snapshotInstalled(from: string, index: Index, durationMs: number): void {
+  snapshotInstalled(from: NodeId, index: Index, durationMs: number): void {
     this.#metrics.snapshot("installed");
     this.#logger.info({ from, index, durationMs: Math.round(durationMs) }, "installed a snapshot");
   }

@@ -3,6 +3,7 @@
  */
 
 import type { RaftStatus } from "../raft/io.ts";
+import { stalenessUnknownMs } from "../raft/staleness.ts";
 import type { Member, NodeId } from "../raft/types.ts";
 import type { ErrorCode, Outcome } from "../lib/errors.ts";
 import type { Command, CommandResult, RegistryEvent } from "../registry/commands.ts";
@@ -10,6 +11,9 @@ import type { InstanceKey, InstanceStatus } from "../registry/model.ts";
 import type { RegistryView } from "../registry/view.ts";
 import type { PeerView } from "./ports.ts";
 import type { WatchProgress } from "./watch-progress.ts";
+
+/** What `staleMs` is for unknown: more than any age. */
+export const unknownStaleMs = stalenessUnknownMs;
 
 export interface WriteOptions {
   /** Bounds the whole write, the wait for a leader included, milliseconds. */
@@ -81,7 +85,7 @@ export interface RegistryMember {
 
   leader(): NodeId | null;
   term(): number;
-  /** Upper bound of how far behind the cluster this member may be; 2147483647 for unknown. */
+  /** Upper bound of how far behind the cluster this member may be; `unknownStaleMs` for unknown. */
   staleMs(): number;
   /** This member's estimate of cluster time, for `expiresInMs`. */
   clusterNow(): number;

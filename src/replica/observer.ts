@@ -12,18 +12,17 @@ export type WriteOutcome = "committed" | "rejected" | "unknown" | "failed";
 
 export interface ReplicaObserver {
   raft(event: RaftEvent): void;
-  /** Registry changes, in order, as this member applied them. */
-  /** `isReplay`: they are of the past, which this member catches up with after its start. */
+  /** In order, as this member applied them. `isReplay`: they are of the past, which it catches up with after its start. */
   registryEvents(events: readonly RegistryEvent[], isReplay: boolean): void;
-  applied(index: Index, commands: number): void;
+  applied(index: Index): void;
   /** A write that a client brought here ended. */
   writeEnded(kind: CommandKind, outcome: WriteOutcome, durationMs: number): void;
   /** A group of Raft state became durable. */
   persisted(entries: number, durationMs: number): void;
   imageWritten(records: number, synced: boolean, durationMs: number): void;
   compacted(index: Index): void;
-  snapshotOffered(to: string, index: Index): void;
-  snapshotInstalled(from: string, index: Index, durationMs: number): void;
+  snapshotOffered(to: NodeId, index: Index): void;
+  snapshotInstalled(from: NodeId, index: Index, durationMs: number): void;
   storageFailed(where: "log" | "image", failure: StorageFailure): void;
   /** `freeBytes`: null when nobody knows. */
   roomChanged(isShort: boolean, freeBytes: number | null, neededBytes: number): void;

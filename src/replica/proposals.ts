@@ -55,10 +55,8 @@ export class Proposals {
     this.#appended.set(entry.index, { ...proposal, entry });
   }
 
-  rejected(context: number, reason: RejectReason): boolean {
-    const proposal = this.#take(context);
-    proposal?.end({ kind: "rejected", reason });
-    return proposal !== null;
+  rejected(context: number, reason: RejectReason): void {
+    this.#take(context)?.end({ kind: "rejected", reason });
   }
 
   /** The batch of an entry that this member proposed, so that it need not be decoded again. */

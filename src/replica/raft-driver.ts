@@ -29,7 +29,7 @@ export interface RaftHandlers {
   proposalAppended(ctx: number, entry: EntryId): void;
   proposalRejected(ctx: number, reason: RejectReason): void;
   readReady(ctx: number, index: Index): void;
-  readFailed(ctx: number, reason: RejectReason): void;
+  readFailed(ctx: number): void;
   offerSnapshot(to: NodeId): void;
   fetchSnapshot(from: NodeId, meta: SnapshotMeta): void;
   compactLog(effect: Extract<Effect, { kind: "compactLog" }>): void;
@@ -169,7 +169,7 @@ export class RaftDriver {
       case "readReady":
         return this.#handlers.readReady(effect.ctx, effect.index);
       case "readFailed":
-        return this.#handlers.readFailed(effect.ctx, effect.reason);
+        return this.#handlers.readFailed(effect.ctx);
       case "sendSnapshot":
         return this.#handlers.offerSnapshot(effect.to);
       case "fetchSnapshot":

@@ -3,10 +3,10 @@
  */
 
 import type { RaftStatus } from "../raft/io.ts";
+import { stalenessUnknownMs } from "../raft/staleness.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { ReadinessCheck } from "./member.ts";
 import type { StorageFailure } from "./ports.ts";
-import { unknownStaleness } from "./reads.ts";
 
 export interface ReadinessFacts {
   readonly status: RaftStatus;
@@ -29,7 +29,7 @@ export function readinessChecks(facts: ReadinessFacts): ReadinessCheck[] {
     check("leader", status.leader !== null, whyNoLeader(facts)),
     check(
       "caught-up",
-      facts.staleMs < unknownStaleness,
+      facts.staleMs < stalenessUnknownMs,
       `applied ${status.appliedIndex} of ${status.commitIndex} entries known to be committed, and has not caught up with a leader since its start`,
     ),
     diskCheck(facts),

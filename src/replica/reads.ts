@@ -6,6 +6,7 @@
  */
 
 import { RollcallError } from "../lib/errors.ts";
+import { stalenessUnknownMs } from "../raft/staleness.ts";
 import type { Index } from "../raft/types.ts";
 import type { AppliedWaiters } from "./applied-waiters.ts";
 import type { ReadOptions } from "./member.ts";
@@ -31,14 +32,13 @@ export interface ReadsOptions {
   readonly startedAtMs: number;
   readonly nowMs: () => number;
   readonly staleMs: () => number;
+  /** Whether this member has not yet applied, since its start, all that a leader knew to be committed. */
+  readonly isReplaying: () => boolean;
   readonly currentRevision: () => number;
   /** Steps a read; the answer comes to `ready` or `failed` with the same context. */
   readonly ask: (context: number, id: string) => void;
   readonly wake: () => void;
 }
-
-/** The staleness of a member that has not yet applied anything it learnt from a leader. */
-export const unknownStaleness = 2_147_483_647;
 
 export class Reads {
   readonly #options: ReadsOptions;
@@ -136,9 +136,8 @@ export class Reads {
 
   #endStart(nowMs: number): void {
     if (!this.#isStarting) return;
-    const hasCaughtUp = this.#options.staleMs() < unknownStaleness;
     const hasWaited = nowMs - this.#options.startedAtMs >= this.#options.startReadWaitMs;
-    if (hasCaughtUp || hasWaited) this.#isStarting = false;
+    if (!this.#options.isReplaying() || hasWaited) this.#isStarting = false;
     const reads = this.#starting.filter((read) => !this.#isStarting || read.deadlineMs <= nowMs);
     this.#starting = this.#starting.filter((read) => this.#isStarting && read.deadlineMs > nowMs);
     for (const read of reads) read.end(null);
@@ -159,7 +158,7 @@ export class Reads {
     const staleMs = this.#options.staleMs();
     if (maxStaleMs === null || staleMs <= maxStaleMs) return end(null);
     const age =
-      staleMs === unknownStaleness
+      staleMs === stalenessUnknownMs
         ? "has not heard from a leader since it started"
         : `may be ${staleMs} ms behind`;
     end(

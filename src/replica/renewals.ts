@@ -10,7 +10,7 @@ import type { Command, CommandResult } from "../registry/commands.ts";
 import type { RegistryView } from "../registry/view.ts";
 import type { Renewal, RenewalResult } from "./member.ts";
 import type { Scheduler } from "./ports.ts";
-import type { WriteEnd } from "./write-queue.ts";
+import type { WriteEnd } from "./pending-write.ts";
 
 /** A renewal that has not been answered. It shares its way with others, but not its time. */
 interface OpenRenewal {

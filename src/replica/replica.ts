@@ -24,7 +24,7 @@ import type { ReplicaOptions } from "./replica-options.ts";
 import type { ReadEnd } from "./reads.ts";
 import { ClusterWatchProgress, type WatchProgress } from "./watch-progress.ts";
 import { Wiring } from "./wiring.ts";
-import type { WriteEnd } from "./write-queue.ts";
+import type { WriteEnd } from "./pending-write.ts";
 
 export class Replica implements PeerHandler {
   readonly #wiring: Wiring;

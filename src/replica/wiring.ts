@@ -6,6 +6,7 @@
 import { RollcallError } from "../lib/errors.ts";
 import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
+import { stalenessUnknownMs } from "../raft/staleness.ts";
 import type { BootState, Entry, EntryId, Index, Membership } from "../raft/types.ts";
 import type { Command, Envelope, RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -15,18 +16,23 @@ import { Applier } from "./applier.ts";
 import { Expiry, expireWaitMs } from "./expiry.ts";
 import { Health } from "./health.ts";
 import { ImageWriter } from "./image-writer.ts";
+import type { WriteOptions } from "./member.ts";
 import { proposeOwn } from "./own-proposal.ts";
+import type { PendingWrite, WriteEnd } from "./pending-write.ts";
 import type { LogBase, Recovered, StorageFailure } from "./ports.ts";
 import { Proposals } from "./proposals.ts";
 import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
-import { Reads, unknownStaleness } from "./reads.ts";
+import { Reads } from "./reads.ts";
 import { Renewals } from "./renewals.ts";
 import { SnapshotInstallation } from "./snapshot-installation.ts";
 import { Snapshots } from "./snapshots.ts";
 import { StorageLane } from "./storage-lane.ts";
-import { WriteQueue, type QueuedWrite, type WriteEnd } from "./write-queue.ts";
+import { WriteQueue } from "./write-queue.ts";
 import { WriteRouter } from "./write-router.ts";
+
+/** Who asks for a write, as far as the log tells. */
+type Asker = Pick<WriteOptions, "idempotencyKey" | "by">;
 
 /** Of what no single client has asked for: collected renewals, expiries. */
 const noClient = { idempotencyKey: null, by: null } as const;
@@ -111,10 +117,14 @@ export class Wiring {
 
   /** Whether this member has not yet applied, since its start, all that a leader knew to be committed. */
   get isReplaying(): boolean {
-    return this.staleMs() === unknownStaleness;
+    return this.staleMs() === stalenessUnknownMs;
   }
 
-  enqueueWrite(command: Command, write: QueuedWrite, end: (end: WriteEnd) => void): void {
+  enqueueWrite(
+    command: Command,
+    write: Asker & Pick<PendingWrite, "deadlineMs" | "awaitApplied">,
+    end: (end: WriteEnd) => void,
+  ): void {
     const { deadlineMs, awaitApplied } = write;
     if (this.#diskFailure !== null) return end({ kind: "error", error: this.refusal("not_applied") });
     const startedMs = this.nowMs();
@@ -261,6 +271,7 @@ export class Wiring {
       startedAtMs: this.nowMs(),
       nowMs: () => this.nowMs(),
       staleMs: () => this.staleMs(),
+      isReplaying: () => this.isReplaying,
       currentRevision: () => this.applier.registry.revision,
       ask: (ctx, id) => this.driver.step({ kind: "read", ctx, id }),
       wake: () => this.driver.wake(),
@@ -383,21 +394,18 @@ export class Wiring {
   }
 
   /** A command as it is told in the log: taken by this member, now. */
-  #envelopeOf(
-    command: Command,
-    { idempotencyKey, by }: Pick<QueuedWrite, "idempotencyKey" | "by">,
-  ): Envelope {
+  #envelopeOf(command: Command, { idempotencyKey, by }: Asker): Envelope {
     return { command, member: this.options.id, at: this.options.ports.clock.wallMs(), idempotencyKey, by };
   }
 
   #apply(entries: readonly Entry[]): void {
-    const commands = this.applier.apply(entries);
+    this.applier.apply(entries);
     const { index } = this.applier.base.last;
     this.appliedAtMs = this.driver.nowMs;
     // A long replay goes page by page, and lets peers, clients and the image have their turn in between.
     if (this.core.hasMoreToApply) this.driver.enqueue({ kind: "applied", index });
     else this.driver.step({ kind: "applied", index });
-    this.options.observer.applied(index, commands);
+    this.options.observer.applied(index);
     this.#advanceTo(index);
   }
 

@@ -12,7 +12,6 @@ import { commandVersion, type CommandBatch, type CommandResult } from "../regist
 import type { AppliedWaiters } from "./applied-waiters.ts";
 import { commandInWords } from "./command-words.ts";
 import type { Proposal, ProposalEnd, Proposals } from "./proposals.ts";
-import type { CommandCodec, PeerNetwork, PeerOutcome, PeerReply, PeerRequest, Scheduler } from "./ports.ts";
 import {
   byUrgency,
   endUnapplied,
@@ -20,8 +19,9 @@ import {
   unknownOutcome,
   type PendingWrite,
   type WriteEnd,
-  type WriteQueue,
-} from "./write-queue.ts";
+} from "./pending-write.ts";
+import type { CommandCodec, PeerNetwork, PeerOutcome, PeerReply, PeerRequest, Scheduler } from "./ports.ts";
+import type { WriteQueue } from "./write-queue.ts";
 
 /** Who leads, as this member believes. */
 export interface Leadership {

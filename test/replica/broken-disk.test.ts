@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import type { RollcallError } from "../../src/lib/errors.ts";
-import type { WriteEnd } from "../../src/replica/write-queue.ts";
+import type { WriteEnd } from "../../src/replica/pending-write.ts";
 import { register } from "../support/commands.ts";
 import { seededRandom } from "../support/random.ts";
 import { VirtualCluster } from "../support/virtual-cluster.ts";

@@ -3,7 +3,7 @@ import { defaultRaftConfig } from "../../src/raft/config.ts";
 import type { ReadOptions, RenewalResult } from "../../src/replica/member.ts";
 import type { RollcallError } from "../../src/lib/errors.ts";
 import type { Patch } from "../../src/registry/commands.ts";
-import type { WriteEnd } from "../../src/replica/write-queue.ts";
+import type { WriteEnd } from "../../src/replica/pending-write.ts";
 import { aKey, deregister, register } from "../support/commands.ts";
 import { seededRandom } from "../support/random.ts";
 import { VirtualCluster, type VirtualClusterOptions } from "../support/virtual-cluster.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Command } from "../../src/registry/commands.ts";
-import { WriteQueue, type PendingWrite, type WriteEnd } from "../../src/replica/write-queue.ts";
+import type { PendingWrite, WriteEnd } from "../../src/replica/pending-write.ts";
+import { WriteQueue } from "../../src/replica/write-queue.ts";
 import { deregister, register, renewOne } from "../support/commands.ts";
 
 const limits = { pendingWritesMax: 20, pendingBytesMax: 100_000, entryCommandsMax: 4, entryBytesMax: 10_000 };

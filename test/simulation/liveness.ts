@@ -4,7 +4,7 @@
  */
 
 import type { Membership, NodeId } from "../../src/raft/types.ts";
-import type { WriteEnd } from "../../src/replica/write-queue.ts";
+import type { WriteEnd } from "../../src/replica/pending-write.ts";
 import type { VirtualTime } from "../support/virtual-time.ts";
 import type { Checkers } from "./checkers/checkers.ts";
 import type { Watcher } from "./clients/watcher.ts";

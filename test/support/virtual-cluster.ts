@@ -14,7 +14,7 @@ import type {
 } from "../../src/replica/ports.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import { defaultReplicaSettings, type ReplicaSettings } from "../../src/replica/settings.ts";
-import type { WriteEnd } from "../../src/replica/write-queue.ts";
+import type { WriteEnd } from "../../src/replica/pending-write.ts";
 import type { RaftEvent } from "../../src/raft/io.ts";
 import type { Command, CommandResult } from "../../src/registry/commands.ts";
 import { Registry } from "../../src/registry/registry.ts";

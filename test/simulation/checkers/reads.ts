@@ -4,9 +4,9 @@
  * was committed so long ago.
  */
 
+import { stalenessUnknownMs } from "../../../src/raft/staleness.ts";
 import type { Index } from "../../../src/raft/types.ts";
 import type { ReadOptions } from "../../../src/replica/member.ts";
-import { unknownStaleness } from "../../../src/replica/reads.ts";
 import type { Violate } from "../violation.ts";
 import type { SimMember } from "../world/member.ts";
 import type { CommittedLog } from "./committed-log.ts";
@@ -67,7 +67,7 @@ export class ReadFloors {
         "maxStaleMs",
         `${member.id} was ${staleMs} ms stale, and at most ${maxStaleMs} was asked for`,
       );
-    if (staleMs === unknownStaleness) return;
+    if (staleMs === stalenessUnknownMs) return;
     const sinceMs = nowMs - staleMs / this.#slowestRate - this.#delayMaxMs() - 1;
     const index = this.#committed.indexAt(sinceMs);
     if (appliedIndex < index)

@@ -6,7 +6,7 @@ import { RollcallError } from "../../../src/lib/errors.ts";
 import type { Command, CommandResult } from "../../../src/registry/commands.ts";
 import type { Declaration, InstanceKey } from "../../../src/registry/model.ts";
 import type { ReadOptions, RenewalResult } from "../../../src/replica/member.ts";
-import type { WriteEnd } from "../../../src/replica/write-queue.ts";
+import type { WriteEnd } from "../../../src/replica/pending-write.ts";
 import type { VirtualTime } from "../../support/virtual-time.ts";
 import type { Checkers } from "../checkers/checkers.ts";
 import type { Random } from "../random.ts";

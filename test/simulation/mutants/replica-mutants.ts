@@ -30,7 +30,7 @@ export const replicaMutants: readonly Mutant[] = [
   {
     name: "an earlier attempt is forgotten in the answer",
     catalogue: "B89",
-    file: "replica/write-queue.ts",
+    file: "replica/pending-write.ts",
     find: `error: write.mayBeApplied ? unknownOutcome(write, error.message) : error });`,
     replace: `error });`,
   },

@@ -1,4 +1,4 @@
-import type { WriteEnd } from "../../../src/replica/write-queue.ts";
+import type { WriteEnd } from "../../../src/replica/pending-write.ts";
 import type { SimMember } from "../world/member.ts";
 import type { NemesisWorld } from "./nemesis.ts";
 
