@@ -67,12 +67,12 @@ export class Replica implements PeerHandler {
 
   /** Hands leadership over, ends what still waits, and makes the image durable. Calls back when the ports may be closed. */
   stop(done: () => void): void {
-    const { image, driver, snapshots } = this.#wiring;
+    const { image, driver, snapshotOffers } = this.#wiring;
     this.handOver(() => {
       this.#wiring.closeWaiters("this member is stopping");
       image.sync(() => {
         driver.stop();
-        snapshots.close();
+        snapshotOffers.close();
         done();
       });
     });
@@ -287,7 +287,7 @@ export class Replica implements PeerHandler {
   }
 
   readSnapshot(id: string, position: number, done: (chunk: Uint8Array | null | undefined) => void): void {
-    this.#wiring.snapshots.read(id, position, done);
+    this.#wiring.snapshotOffers.read(id, position, done);
   }
 }
 

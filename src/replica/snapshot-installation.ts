@@ -16,7 +16,7 @@ import { loadInTurns } from "./load-registry.ts";
 import type { ReplicaObserver } from "./observer.ts";
 import type { LogBase, LogStore, StorageDone } from "./ports.ts";
 import type { RaftDriver } from "./raft-driver.ts";
-import type { ReceivedSnapshot } from "./snapshots.ts";
+import type { ReceivedSnapshot } from "./snapshot-fetch.ts";
 import type { StorageLane } from "./storage-lane.ts";
 
 export interface SnapshotInstallationOptions {

@@ -25,8 +25,9 @@ import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import { Reads } from "./reads.ts";
 import { Renewals } from "./renewals.ts";
+import { SnapshotFetch } from "./snapshot-fetch.ts";
 import { SnapshotInstallation } from "./snapshot-installation.ts";
-import { Snapshots } from "./snapshots.ts";
+import { SnapshotOffers } from "./snapshot-offers.ts";
 import { StorageLane } from "./storage-lane.ts";
 import { WriteQueue } from "./write-queue.ts";
 import { WriteRouter } from "./write-router.ts";
@@ -53,7 +54,8 @@ export class Wiring {
   readonly reads: Reads;
   readonly expiry: Expiry;
   readonly image: ImageWriter;
-  readonly snapshots: Snapshots;
+  readonly snapshotOffers: SnapshotOffers;
+  readonly snapshotFetch: SnapshotFetch;
   readonly admin: Admin;
   readonly health: Health;
   readonly listeners = new Set<(events: readonly RegistryEvent[]) => void>();
@@ -80,7 +82,8 @@ export class Wiring {
     this.reads = this.#makeReads();
     this.expiry = this.#makeExpiry();
     this.image = this.#makeImageWriter();
-    this.snapshots = this.#makeSnapshots();
+    this.snapshotOffers = this.#makeSnapshotOffers();
+    this.snapshotFetch = this.#makeSnapshotFetch();
     this.admin = this.#makeAdmin();
     this.health = this.#makeHealth();
   }
@@ -215,8 +218,8 @@ export class Wiring {
       proposalRejected: (ctx, reason) => this.proposals.rejected(ctx, reason),
       readReady: (ctx, index) => this.reads.ready(ctx, index),
       readFailed: (ctx) => this.reads.failed(ctx),
-      offerSnapshot: (to) => this.snapshots.offer(to),
-      fetchSnapshot: (from, meta) => this.snapshots.fetch(from, meta),
+      offerSnapshot: (to) => this.snapshotOffers.offer(to),
+      fetchSnapshot: (from, meta) => this.snapshotFetch.begin(from, meta),
       compactLog: ({ seq, base }) => this.#compactLog(seq, base),
       recovered: ({ seq }) =>
         this.lane.add({ seq, entries: 0, run: (done) => this.options.ports.log.markRecovered(done) }),
@@ -311,8 +314,24 @@ export class Wiring {
     });
   }
 
-  #makeSnapshots(): Snapshots {
+  #makeSnapshotOffers(): SnapshotOffers {
     const { ports, settings, observer, id } = this.options;
+    return new SnapshotOffers({
+      self: id,
+      idPrefix: `${id}-${this.#processSeed}`,
+      state: ports.state,
+      peers: ports.peers,
+      clock: ports.clock,
+      observer,
+      idleMs: settings.snapshotIdleMs,
+      ledTerm: () => (this.isLeader ? this.core.term : null),
+      onSent: (to, snapshotId, ok) => this.driver.enqueue({ kind: "snapshotSent", to, id: snapshotId, ok }),
+      onStorageFailed: (failure) => this.#imageFailed(failure),
+    });
+  }
+
+  #makeSnapshotFetch(): SnapshotFetch {
+    const { ports, settings, observer } = this.options;
     const installation = new SnapshotInstallation({
       core: this.core,
       driver: this.driver,
@@ -325,25 +344,16 @@ export class Wiring {
       onAdvanced: (index) => this.#advanceTo(index),
       onEvents: (events) => this.#publish(events),
     });
-    return new Snapshots({
-      self: id,
-      idPrefix: `${id}-${this.#processSeed}`,
+    return new SnapshotFetch({
       state: ports.state,
       peers: ports.peers,
       clock: ports.clock,
-      observer,
-      idleMs: settings.snapshotIdleMs,
-      ledTerm: () => (this.isLeader ? this.core.term : null),
       isOutdated: (meta) => meta.last.index <= this.applier.base.last.index,
       pauseImage: (end) => this.image.pause(end),
-      onReceived: (snapshot, installed) => installation.begin(snapshot, installed),
       resumeImage: () => this.image.resume(),
-      onFetchFailed: (meta) => this.driver.enqueue({ kind: "snapshotFailed", id: meta.id }),
-      onSent: (to, snapshotId, ok) => this.driver.enqueue({ kind: "snapshotSent", to, id: snapshotId, ok }),
-      onStorageFailed: (failure) => {
-        this.options.observer.storageFailed("image", failure);
-        this.#diskFailed(failure);
-      },
+      onReceived: (snapshot, installed) => installation.begin(snapshot, installed),
+      onFailed: (meta) => this.driver.enqueue({ kind: "snapshotFailed", id: meta.id }),
+      onStorageFailed: (failure) => this.#imageFailed(failure),
     });
   }
 
@@ -424,6 +434,11 @@ export class Wiring {
     this.options.observer.compacted(base.last.index);
   }
 
+  #imageFailed(failure: StorageFailure): void {
+    this.options.observer.storageFailed("image", failure);
+    this.#diskFailed(failure);
+  }
+
   /** Whichever part of the folder it was: one that cannot be written, or read back, says what the others are worth. */
   #diskFailed(failure: StorageFailure): void {
     if (failure.kind === "full") return;
@@ -452,7 +467,7 @@ export class Wiring {
     this.revision.expire(nowMs);
     this.reads.tick(nowMs);
     this.image.tick(nowMs);
-    this.snapshots.tick(nowMs);
+    this.snapshotOffers.tick(nowMs);
     this.health.tick(nowMs);
   }
 }

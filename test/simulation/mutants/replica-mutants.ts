@@ -116,8 +116,8 @@ export const replicaMutants: readonly Mutant[] = [
   {
     name: "a second image is received while one is being installed",
     catalogue: null,
-    file: "replica/snapshots.ts",
-    find: `if (this.#installing) return this.#options.onFetchFailed(meta);`,
+    file: "replica/snapshot-fetch.ts",
+    find: `if (this.#isUnderWay) return this.#options.onFailed(meta);`,
     replace: ``,
   },
   {

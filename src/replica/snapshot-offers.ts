@@ -1,19 +1,11 @@
 /**
- * Snapshots for members that are too far behind: the leader offers a consistent view of its durable image, the follower pulls it in
- * chunks, installs it beside its own, and only then lets its log begin after it (paper §7).
+ * Snapshots for members that are too far behind, on the leader's side: it offers a consistent view of its durable image, and hands it out in
+ * chunks as the follower asks for them (paper §7). The other side is `snapshot-fetch.ts`.
  */
 
 import type { NodeId, SnapshotMeta, Term } from "../raft/types.ts";
 import type { ReplicaObserver } from "./observer.ts";
-import type {
-  Clock,
-  ImageSink,
-  ImageSource,
-  PeerNetwork,
-  StateImage,
-  StateStore,
-  StorageFailure,
-} from "./ports.ts";
+import type { Clock, ImageSource, PeerNetwork, StateStore, StorageFailure } from "./ports.ts";
 
 interface Offer {
   readonly to: NodeId;
@@ -29,14 +21,7 @@ interface Offer {
  */
 const unreadMsMax = 5_000;
 
-export interface ReceivedSnapshot {
-  readonly from: NodeId;
-  readonly meta: SnapshotMeta;
-  readonly image: StateImage;
-  readonly tookMs: number;
-}
-
-export interface SnapshotsOptions {
+export interface SnapshotOffersOptions {
   readonly self: NodeId;
   /** Makes the ids of this process's snapshots unlike those of any other. */
   readonly idPrefix: string;
@@ -47,33 +32,22 @@ export interface SnapshotsOptions {
   readonly idleMs: number;
   /** The term that this member leads; null when it leads none (any more), and its own term may not even be durable. */
   readonly ledTerm: () => Term | null;
-  /** Whether the state machine has come as far as the snapshot by itself, through the log. */
-  readonly isOutdated: (meta: SnapshotMeta) => boolean;
-  /** Stops writing the present image; calls back when nothing is being written. */
-  readonly pauseImage: (end: () => void) => void;
-  /** The old image is written to again. */
-  readonly resumeImage: () => void;
-  /** The image is durable, in the place of the old one; now the log may begin after it. `installed` is called when it does. */
-  readonly onReceived: (snapshot: ReceivedSnapshot, installed: () => void) => void;
-  /** The fetch came to nothing, or another is under way: a later offer counts again. */
-  readonly onFetchFailed: (meta: SnapshotMeta) => void;
   readonly onSent: (to: NodeId, id: string, ok: boolean) => void;
   readonly onStorageFailed: (failure: StorageFailure) => void;
 }
 
-export class Snapshots {
-  readonly #options: SnapshotsOptions;
+export class SnapshotOffers {
+  readonly #options: SnapshotOffersOptions;
   /** By snapshot id. At most one for each follower. */
   readonly #offers = new Map<string, Offer>();
   readonly #opening = new Set<NodeId>();
   #count = 0;
-  #installing = false;
 
-  constructor(options: SnapshotsOptions) {
+  constructor(options: SnapshotOffersOptions) {
     this.#options = options;
   }
 
-  /** Leader: offers the newest durable image to a follower. */
+  /** Offers the newest durable image to a follower. */
   offer(to: NodeId): void {
     const open = this.#offerTo(to);
     if (open !== null && !this.#isOld(open)) return this.#send(open);
@@ -87,7 +61,7 @@ export class Snapshots {
     });
   }
 
-  /** Leader: a chunk of an offered snapshot; undefined when it is no longer offered. */
+  /** A chunk of an offered snapshot; undefined when it is no longer offered. */
   read(id: string, position: number, done: (chunk: Uint8Array | null | undefined) => void): void {
     const offer = this.#offers.get(id);
     if (offer === undefined) return done(undefined);
@@ -116,53 +90,6 @@ export class Snapshots {
   close(): void {
     for (const offer of this.#offers.values()) offer.source.close();
     this.#offers.clear();
-  }
-
-  /** Follower: pulls and installs the image that the leader offered. One at a time. */
-  fetch(from: NodeId, meta: SnapshotMeta): void {
-    if (this.#installing) return this.#options.onFetchFailed(meta);
-    this.#installing = true;
-    const startedMs = this.#options.clock.monotonicMs();
-    const sink = this.#options.state.receiveImage(meta);
-    this.#options.peers.fetchSnapshot(
-      from,
-      meta,
-      (chunk, taken) => sink.write(chunk, taken),
-      (failure) => {
-        if (failure !== null) {
-          sink.abort();
-          return this.#fetchFailed(meta);
-        }
-        this.#options.pauseImage(() => this.#commit(from, meta, sink, startedMs));
-      },
-    );
-  }
-
-  /** Only now is it certain that the present image stays as it is, and so whether the received one is newer. */
-  #commit(from: NodeId, meta: SnapshotMeta, sink: ImageSink, startedMs: number): void {
-    if (this.#options.isOutdated(meta)) {
-      sink.abort();
-      return this.#commitFailed(meta, null);
-    }
-    sink.commit((failure, image) => {
-      if (failure !== null || image === null) return this.#commitFailed(meta, failure);
-      const tookMs = this.#options.clock.monotonicMs() - startedMs;
-      const installed = (): void => {
-        this.#installing = false;
-      };
-      this.#options.onReceived({ from, meta, image, tookMs }, installed);
-    });
-  }
-
-  #commitFailed(meta: SnapshotMeta, failure: StorageFailure | null): void {
-    if (failure?.kind === "failed") this.#options.onStorageFailed(failure);
-    this.#options.resumeImage();
-    this.#fetchFailed(meta);
-  }
-
-  #fetchFailed(meta: SnapshotMeta): void {
-    this.#installing = false;
-    this.#options.onFetchFailed(meta);
   }
 
   #announce(to: NodeId, source: ImageSource): void {
