@@ -4,7 +4,7 @@
  */
 
 import { exampleNames, examples } from "./examples.ts";
-import { policies, type Policy } from "./policy.ts";
+import type { Policy } from "./policy.ts";
 
 export const pageHeaders: Readonly<Record<string, string>> = {
   "Content-Security-Policy":
@@ -95,8 +95,7 @@ function section({ method, path, operation }: Row): string {
 }
 
 function policyInWords({ right, load }: Policy): string {
-  const asked =
-    right === policies.probe.right ? "Needs no token." : `Where tokens are asked for: the right to ${right}.`;
+  const asked = right === "open" ? "Needs no token." : `Where tokens are asked for: the right to ${right}.`;
   return `${asked} Under overload: class ${load}.`;
 }
 

@@ -114,11 +114,23 @@ export function leftAfterRenewalMs(ttlMs: number, elapsedMs: number): number {
   return Math.max(0, Math.floor(ttlMs - elapsedMs));
 }
 
-interface Rendering {
+export interface Rendering {
   readonly member: RegistryMember;
   readonly pace: Pace;
   /** Since the request came, milliseconds. */
   readonly elapsedMs: number;
+}
+
+export function renewedJson(
+  { ttlMs, incarnation }: { readonly ttlMs: number; readonly incarnation: number },
+  { pace, elapsedMs }: Rendering,
+): Json {
+  return {
+    ttlMs,
+    expiresInMs: leftAfterRenewalMs(ttlMs, elapsedMs),
+    renewAfterMs: renewAfterMs(ttlMs, pace),
+    incarnation,
+  };
 }
 
 export interface RenderedResult {
@@ -127,10 +139,8 @@ export interface RenderedResult {
 }
 
 /** The answer of the single call that a command's success stands for. */
-export function successJson(
-  result: Exclude<CommandResult, Failure>,
-  { member, pace, elapsedMs }: Rendering,
-): RenderedResult {
+export function successJson(result: Exclude<CommandResult, Failure>, rendering: Rendering): RenderedResult {
+  const { member, pace } = rendering;
   switch (result.kind) {
     case "register": {
       const { instance, revision, created, changed } = result;
@@ -140,18 +150,8 @@ export function successJson(
         body: { ...body, renewAfterMs: renewAfterMs(instance.declared.ttlMs, pace) },
       };
     }
-    case "renewOne": {
-      const { ttlMs, incarnation } = result;
-      return {
-        status: 200,
-        body: {
-          ttlMs,
-          expiresInMs: leftAfterRenewalMs(ttlMs, elapsedMs),
-          renewAfterMs: renewAfterMs(ttlMs, pace),
-          incarnation,
-        },
-      };
-    }
+    case "renewOne":
+      return { status: 200, body: renewedJson(result, rendering) };
     case "patch":
     case "setOverride": {
       const { instance, revision, changed } = result;

@@ -94,15 +94,11 @@ export const renewal = strict({ incarnation: counter.optional(), status: status.
   examples: [{ incarnation: 42 }],
 });
 
-export const renewals = strict({
-  renewals: listOf(
-    strict({ namespace: name.default("default"), service: name, id: name, incarnation: counter.optional() }),
-    0,
-    registryLimits.renewalsPerRequest,
-  ),
-}).meta({ id: "Renewals" });
-
 const key = { namespace: name.default("default"), service: name, id: name };
+
+export const renewals = strict({
+  renewals: listOf(strict({ ...key, incarnation: counter.optional() }), 0, registryLimits.renewalsPerRequest),
+}).meta({ id: "Renewals" });
 
 export const batch = strict({
   operations: listOf(

@@ -6,7 +6,7 @@ import type { WriteOptions } from "../replica/member.ts";
 import { json, type Answer } from "./answer.ts";
 import type { Api } from "./api.ts";
 import type { Exchange } from "./exchange.ts";
-import { successJson } from "./render.ts";
+import { successJson, type Rendering } from "./render.ts";
 
 interface Submission {
   readonly api: Api;
@@ -37,11 +37,7 @@ export async function submit<Kind extends Command["kind"]>(
   return { ...result, answer: json(status, body) };
 }
 
-export function renderingOf({ api, exchange }: Pick<Submission, "api" | "exchange">): {
-  readonly member: Api["member"];
-  readonly pace: Pick<Api, "random" | "load">;
-  readonly elapsedMs: number;
-} {
+export function renderingOf({ api, exchange }: Pick<Submission, "api" | "exchange">): Rendering {
   return { member: api.member, pace: api, elapsedMs: performance.now() - exchange.startedAtMs };
 }
 

@@ -4,6 +4,7 @@ import type { ServerResponse } from "node:http";
 import { RollcallError } from "../../lib/errors.ts";
 import type { Logger } from "../../observability/logger.ts";
 import type { RegistryMember } from "../../replica/member.ts";
+import { Places } from "../places.ts";
 import { PresenceSession, type PresenceLimits, type PresenceSessionOptions } from "./session.ts";
 
 export interface PresenceSessionsLimits extends PresenceLimits {
@@ -20,14 +21,15 @@ export class PresenceSessions {
   readonly #member: RegistryMember;
   readonly #logger: Logger;
   readonly #limits: PresenceSessionsLimits;
+  readonly #places: Places;
   readonly #open = new Set<PresenceSession>();
-  #places = 0;
   #isStopped = false;
 
   constructor(member: RegistryMember, logger: Logger, limits: PresenceSessionsLimits) {
     this.#member = member;
     this.#logger = logger;
     this.#limits = limits;
+    this.#places = new Places(limits.sessionsMax);
   }
 
   get count(): number {
@@ -38,15 +40,11 @@ export class PresenceSessions {
   takePlace(response: ServerResponse): void {
     if (this.#isStopped)
       throw new RollcallError("unavailable", "This member is stopping. Connect to another one.");
-    if (this.#places >= this.#limits.sessionsMax)
+    if (!this.#places.take(response))
       throw new RollcallError(
         "overloaded",
         `This member already holds ${this.#limits.sessionsMax} presence connections. Connect to another one.`,
       );
-    // Who has already gone needs no place, and would never give it back.
-    if (response.destroyed) return;
-    this.#places += 1;
-    response.once("close", () => (this.#places -= 1));
   }
 
   start(

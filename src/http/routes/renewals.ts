@@ -6,7 +6,7 @@ import * as answers from "../answer-schemas.ts";
 import { json } from "../answer.ts";
 import { bodyLimits } from "../body.ts";
 import { body, keyOf, optionalBody, write, type MemberEndpoint } from "../endpoint.ts";
-import { leftAfterRenewalMs, renewAfterMs } from "../render.ts";
+import { leftAfterRenewalMs, renewAfterMs, renewedJson } from "../render.ts";
 import { name } from "../schema-parts.ts";
 import { renewal, renewals } from "../schemas.ts";
 import { renderingOf } from "../submit.ts";
@@ -30,13 +30,7 @@ export const renewOne: MemberEndpoint = write({
     const [result] = await call.api.member.renew([asked], call.options.timeoutMs);
     if (result === undefined) throw new Error("a renewal got no result");
     if (!result.ok) throw toError(result);
-    const { pace, elapsedMs } = renderingOf(call);
-    return json(200, {
-      ttlMs: result.ttlMs,
-      expiresInMs: leftAfterRenewalMs(result.ttlMs, elapsedMs),
-      renewAfterMs: renewAfterMs(result.ttlMs, pace),
-      incarnation: result.incarnation,
-    });
+    return json(200, renewedJson(result, renderingOf(call)));
   },
 });
 

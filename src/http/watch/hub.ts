@@ -10,6 +10,7 @@ import { RollcallError } from "../../lib/errors.ts";
 import type { Metrics } from "../../observability/metrics.ts";
 import type { RegistryEvent } from "../../registry/commands.ts";
 import type { RegistryMember } from "../../replica/member.ts";
+import { Places } from "../places.ts";
 import { matches, isOpenEnded, serviceOf, watchFilterKey, type WatchFilter } from "./filter.ts";
 import {
   goawayFrame,
@@ -63,6 +64,7 @@ export class WatchHub {
   readonly #byService = new Map<string, Set<Audience>>();
   readonly #byNamespace = new Map<string, Set<Audience>>();
   readonly #waiters = new ServiceWaiters();
+  readonly #places: Places;
   readonly #frames = new RecentFrames();
   readonly #unsubscribe: () => void;
   readonly #syncTimer: NodeJS.Timeout;
@@ -70,12 +72,12 @@ export class WatchHub {
   readonly #collected: RegistryEvent[] = [];
   /** Every change up to here has been delivered. */
   #revision: number;
-  #places = 0;
   #isStopped = false;
 
   constructor(member: RegistryMember, limits: WatchLimits, metrics: Metrics) {
     this.#member = member;
     this.#limits = limits;
+    this.#places = new Places(limits.streamsMax);
     this.#metrics = metrics;
     this.#revision = member.registry.revision;
     this.#unsubscribe = member.onEvents((events) => this.#collect(events));
@@ -99,15 +101,11 @@ export class WatchHub {
   /** Takes a place until `response` closes. Throws `overloaded` when there is none: whoever waits here long must have one. */
   takePlace(response: ServerResponse): void {
     if (this.#isStopped) throw new RollcallError("unavailable", "This member is stopping. Ask another one.");
-    if (this.#places >= this.#limits.streamsMax)
+    if (!this.#places.take(response))
       throw new RollcallError(
         "overloaded",
         `This member already has ${this.#limits.streamsMax} open watches and waiting requests. Ask another one.`,
       );
-    // Who has already gone needs no place, and would never give it back.
-    if (response.destroyed) return;
-    this.#places += 1;
-    response.once("close", () => (this.#places -= 1));
   }
 
   /**
@@ -162,13 +160,13 @@ export class WatchHub {
     }
   }
 
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   #end(stream: WatchStream, format: WatchFormat, part: number): void {
     const reconnectInMs = Math.floor(part * this.#limits.reconnectWithinMs);
     stream.end((revision) => goawayFrame(format, revision, reconnectInMs), this.#revision);
-  }
-
-  get isStopped(): boolean {
-    return this.#isStopped;
   }
 
   /** The member is in the middle of applying: what several entries changed is delivered together, right afterwards. */
