@@ -35,6 +35,12 @@ export interface PossibleAnswer {
   readonly isTagged?: true;
 }
 
+/** A header that an endpoint takes, for /openapi.json. */
+export interface RequestHeader {
+  readonly name: string;
+  readonly description: string;
+}
+
 /** A body that an endpoint takes. */
 export interface BodyRule<Schema extends z.ZodType = z.ZodType> extends BodyBounds {
   readonly schema: Schema;
@@ -49,6 +55,8 @@ interface Description {
   readonly path: string;
   readonly summary: string;
   readonly policy: Policy;
+  /** Beside those that every endpoint of its kind takes. */
+  readonly headers?: readonly RequestHeader[];
   readonly answers: readonly PossibleAnswer[];
   /** Codes that only some endpoints give; what any may give is added for the document. */
   readonly errors: readonly ErrorCode[];
@@ -79,6 +87,8 @@ interface Checked extends Description {
   readonly params: ParameterSet;
   readonly query: ParameterSet;
   readonly body: BodyRule | null;
+  /** Whether the first result is kept under an `Idempotency-Key`, to be given again. */
+  readonly keepsResult: boolean;
 }
 
 /** Served by the registry member: everything under /v1. */
@@ -129,6 +139,7 @@ export function read<Params extends ParameterShape, Query extends ParameterShape
     params: pathSet(endpoint.params),
     query: parameterSet({ ...endpoint.query, ...readParameters }),
     body: null,
+    keepsResult: false,
     handle: endpoint.handle as unknown as MemberEndpoint["handle"],
   };
 }
@@ -146,6 +157,7 @@ export function watch<Query extends ParameterShape>(
     params: pathSet({}),
     query: parameterSet(endpoint.query),
     body: null,
+    keepsResult: false,
     handle: endpoint.handle as unknown as MemberEndpoint["handle"],
   };
 }
@@ -160,6 +172,8 @@ export function write<
       readonly method: Exclude<Method, "GET">;
       /** Without it a body may not say anything. Null: the endpoint reads it by itself. */
       readonly body?: BodyRule<Schema> | null;
+      /** False where the write may be repeated as it is: an `Idempotency-Key` is taken then, and has no effect. */
+      readonly keepsResult?: false;
       readonly handle: (
         call: WriteCall<Params, Query & WriteParameters, z.output<Schema>>,
       ) => Promise<Answer> | Answer;
@@ -171,6 +185,7 @@ export function write<
     params: pathSet(endpoint.params),
     query: parameterSet({ ...endpoint.query, ...writeParameters }),
     body: endpoint.body === undefined ? noBody : endpoint.body,
+    keepsResult: endpoint.keepsResult ?? true,
     handle: endpoint.handle as unknown as MemberEndpoint["handle"],
   };
 }
@@ -188,6 +203,7 @@ export function server<Params extends ParameterShape>(
     params: pathSet(endpoint.params),
     query: parameterSet({}),
     body: null,
+    keepsResult: false,
     handle: endpoint.handle as ServerEndpoint["handle"],
   };
 }

@@ -3,28 +3,30 @@
 import { z } from "zod";
 import type { ErrorCode } from "../lib/errors.ts";
 import { problem } from "./answer-schemas.ts";
-import { noBody, type BodyRule, type Endpoint } from "./endpoint.ts";
+import { noBody, type BodyRule, type Endpoint, type RequestHeader } from "./endpoint.ts";
 import { endpoints, pathsOf } from "./endpoints.ts";
 import { examples } from "./examples.ts";
 import { isRepeatable, metaParameter } from "./parameters.ts";
-import { asksToWait, problemKinds } from "./problem.ts";
+import { asksToWait, statusOf } from "./problem.ts";
 import { name } from "./schema-parts.ts";
 
 type Json = Record<string, unknown>;
 
 const json = "application/json";
 
+const readErrors: readonly ErrorCode[] = [
+  "invalid_argument",
+  "no_leader",
+  "unavailable",
+  "too_stale",
+  "overloaded",
+  "revision_not_reached",
+];
+
 /** What any endpoint of a kind may fail with, beside its own. */
 const errorsOf: Readonly<Record<Endpoint["kind"], readonly ErrorCode[]>> = {
-  read: ["invalid_argument", "no_leader", "unavailable", "too_stale", "overloaded", "revision_not_reached"],
-  diagnostic: [
-    "invalid_argument",
-    "no_leader",
-    "unavailable",
-    "too_stale",
-    "overloaded",
-    "revision_not_reached",
-  ],
+  read: readErrors,
+  diagnostic: readErrors,
   watch: ["invalid_argument", "unavailable", "overloaded", "revision_not_reached"],
   write: ["invalid_argument", "no_leader", "unavailable", "overloaded", "commit_timeout"],
   server: ["invalid_argument", "overloaded"],
@@ -182,49 +184,19 @@ function queryParameters({ query }: Endpoint, components: Components): Json[] {
   }));
 }
 
-/** Writes that may be repeated as they are, so that no first result is kept of them: a key is taken, and has no effect. */
-const repeatableWrites: ReadonlySet<string> = new Set([
-  "renewInstance",
-  "renewInstances",
-  "attachPresence",
-  "addMember",
-  "promoteMember",
-  "removeMember",
-  "transferLeadership",
-  "compactLog",
-]);
+const idempotencyKey: RequestHeader = {
+  name: "Idempotency-Key",
+  description: "A repeat within 10 minutes gets the first result again.",
+};
 
-function takesIdempotencyKey({ kind, id }: Endpoint): boolean {
-  return kind === "write" && !repeatableWrites.has(id);
-}
-
-function headers(endpoint: Endpoint): Json[] {
-  const { id } = endpoint;
-  const parameter = (name: string, description: string): Json => ({
+function headers({ keepsResult, headers: own = [] }: Endpoint): Json[] {
+  return [...(keepsResult ? [idempotencyKey] : []), ...own].map(({ name, description }) => ({
     name,
     in: "header",
     required: false,
     description,
     schema: { type: "string" },
-  });
-  return [
-    ...(takesIdempotencyKey(endpoint)
-      ? [parameter("Idempotency-Key", "A repeat within 10 minutes gets the first result again.")]
-      : []),
-    ...(id === "registerInstance" || id === "patchInstance"
-      ? [
-          parameter(
-            "If-Match",
-            'A revision in double quotes, such as "42": 412 unless it is the instance\'s.',
-          ),
-        ]
-      : []),
-    ...(id === "registerInstance" ? [parameter("If-None-Match", "`*`: 412 if the instance exists.")] : []),
-    ...(id === "discoverInstances"
-      ? [parameter("If-None-Match", "An earlier `ETag`: 304 if it still holds.")]
-      : []),
-    ...(id === "watchServices" ? [parameter("Last-Event-ID", "The revision to resume after.")] : []),
-  ];
+  }));
 }
 
 function requestBody(
@@ -263,7 +235,7 @@ function problemsOf(endpoint: Endpoint, components: Components): Readonly<Record
     ...(endpoint.policy.right === "open" ? [] : accessErrors),
     ...errorsOf[endpoint.kind],
     // A key that was used for another request.
-    ...(takesIdempotencyKey(endpoint) ? (["conflict"] as const) : []),
+    ...(endpoint.keepsResult ? (["conflict"] as const) : []),
     ...endpoint.errors,
     ...(endpoint.body === null ? [] : bodyErrors),
     "internal" as const,
@@ -271,8 +243,7 @@ function problemsOf(endpoint: Endpoint, components: Components): Readonly<Record
   const content = { "application/problem+json": { schema: components.schemaOf(problem, "output") } };
   const byStatus = new Map<number, Set<ErrorCode>>();
   for (const code of codes) {
-    const status =
-      endpoint.kind === "watch" && code === "revision_not_reached" ? 503 : problemKinds[code].status;
+    const status = statusOf(code, endpoint.kind === "watch");
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
   }
   return Object.fromEntries(

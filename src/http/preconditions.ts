@@ -1,8 +1,24 @@
-/** The request headers that a write depends on: `If-Match`, `If-None-Match` and `Idempotency-Key`. */
+/** Headers that a request may depend on: `If-Match`, `If-None-Match` and `Idempotency-Key`. */
 
 import type { IncomingMessage } from "node:http";
 import { registryLimits } from "../registry/model.ts";
+import type { RequestHeader } from "./endpoint.ts";
 import { invalidArgument, preview } from "./invalid.ts";
+
+export const ifMatchHeader: RequestHeader = {
+  name: "If-Match",
+  description: 'A revision in double quotes, such as "42": 412 unless it is the instance\'s.',
+};
+
+export const ifAbsentHeader: RequestHeader = {
+  name: "If-None-Match",
+  description: "`*`: 412 if the instance exists.",
+};
+
+export const ifChangedHeader: RequestHeader = {
+  name: "If-None-Match",
+  description: "An earlier `ETag`: 304 if it still holds.",
+};
 
 export interface Preconditions {
   /** `If-None-Match: *`. */

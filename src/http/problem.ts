@@ -172,7 +172,7 @@ const retryAfterMsDefault = 1_000;
  * A watch holds its connection open instead of waiting for an answer, so for it a revision that does not arrive is a member that
  * cannot serve (503), not a gateway that timed out.
  */
-function statusOf(code: ErrorCode, onWatch: boolean): number {
+export function statusOf(code: ErrorCode, onWatch: boolean): number {
   if (onWatch && code === "revision_not_reached") return 503;
   return problemKinds[code].status;
 }

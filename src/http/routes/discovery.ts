@@ -8,7 +8,7 @@ import { read, type MemberEndpoint } from "../endpoint.ts";
 import { invalidArgument } from "../invalid.ts";
 import { ordered } from "../ordering.ts";
 import { filterKey, filterParameters, revisionParameter, toFilter, type Parameters } from "../parameters.ts";
-import { clientHas } from "../preconditions.ts";
+import { clientHas, ifChangedHeader } from "../preconditions.ts";
 import { instanceJson } from "../render.ts";
 import { name, text } from "../schema-parts.ts";
 import { order } from "../schemas.ts";
@@ -32,6 +32,7 @@ export const discover: MemberEndpoint = read({
   summary: "The instances of a service. An unknown service has none.",
   params: { service: name },
   query,
+  headers: [ifChangedHeader],
   answers: [
     {
       status: 200,

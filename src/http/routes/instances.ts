@@ -3,7 +3,7 @@
 import * as answers from "../answer-schemas.ts";
 import { json, type Answer } from "../answer.ts";
 import { body, keyOf, optionalBody, read, write, type MemberEndpoint } from "../endpoint.ts";
-import { preconditions, revisionTag } from "../preconditions.ts";
+import { ifAbsentHeader, ifMatchHeader, preconditions, revisionTag } from "../preconditions.ts";
 import { integerParameter } from "../parameters.ts";
 import { singleInstanceJson } from "../render.ts";
 import { name } from "../schema-parts.ts";
@@ -27,6 +27,7 @@ export const register: MemberEndpoint = write({
     'Register or replace an instance. `If-None-Match: *` only if absent; `If-Match: "REVISION"` only that revision.',
   params,
   query: {},
+  headers: [ifMatchHeader, ifAbsentHeader],
   body: body(registration),
   answers: [
     { status: 201, description: "It was not there before.", schema: answers.registered, isTagged: true },
@@ -39,14 +40,12 @@ export const register: MemberEndpoint = write({
   ],
   errors: ["precondition_failed", "conflict", "storage_full"],
   handle: async (call) => {
-    const { ifAbsent, ifRevision } = preconditions(call.exchange.request);
     const { instance, answer } = await submit(call, {
       kind: "register",
       ...keyOf(call),
       declared: toDeclaration(call.body),
       session: call.body.session ?? null,
-      ifAbsent,
-      ifRevision,
+      ...preconditions(call.exchange.request),
     });
     return withTag(answer, instance.revision);
   },
@@ -60,6 +59,7 @@ export const patch: MemberEndpoint = write({
   summary: 'Change some fields (JSON merge patch, RFC 7396). `If-Match: "REVISION"` only that revision.',
   params,
   query: { incarnation },
+  headers: [ifMatchHeader],
   body: body(instancePatch, { mediaTypes: ["application/merge-patch+json", "application/json"] }),
   answers: [
     {

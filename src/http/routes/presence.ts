@@ -35,6 +35,7 @@ export const attachPresence: MemberEndpoint = write({
     "While it is open they are renewed here; when it breaks they are suspect at once, and expire after lingerMs.",
   params: {},
   query: {},
+  keepsResult: false,
   body: null,
   answers: [
     {

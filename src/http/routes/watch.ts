@@ -29,6 +29,7 @@ export const watchServices: MemberEndpoint = watch({
       .optional()
       .describe("Resume after this revision; wins over `Last-Event-ID`."),
   },
+  headers: [{ name: "Last-Event-ID", description: "The revision to resume after." }],
   answers: [
     {
       status: 200,
