@@ -17,7 +17,7 @@ export interface Api {
   readonly hub: WatchHub;
   readonly presence: PresenceSessions;
   /** How long the body of a request may take to arrive, milliseconds. */
-  readonly requestMs: number;
+  readonly bodyMs: number;
   /** Encoded answers to discovery. */
   readonly answers: AnswerCache;
   /** Where `order=roundRobin` stands, for each list. */
@@ -35,7 +35,7 @@ export interface ApiOptions {
   readonly load: () => number;
   readonly watchLimits: WatchLimits;
   readonly presenceLimits: PresenceSessionsLimits;
-  readonly requestMs: number;
+  readonly bodyMs: number;
 }
 
 export function createApi(member: RegistryMember, options: ApiOptions): Api {
@@ -43,7 +43,7 @@ export function createApi(member: RegistryMember, options: ApiOptions): Api {
     member,
     hub: new WatchHub(member, options.watchLimits, options.metrics),
     presence: new PresenceSessions(member, options.logger, options.presenceLimits),
-    requestMs: options.requestMs,
+    bodyMs: options.bodyMs,
     answers: new AnswerCache(),
     rotation: new Rotation(),
     random: options.random,

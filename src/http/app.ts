@@ -33,7 +33,7 @@ export interface AppOptions {
   readonly logger: Logger;
   readonly inOrder: InOrder;
   /** How long the rest of a body that nobody wants may take to arrive, milliseconds. */
-  readonly requestMs: number;
+  readonly bodyMs: number;
 }
 
 export function createApp(options: AppOptions): express.Express {
@@ -58,7 +58,7 @@ function exchangeOf(response: Response): Exchange {
   return response.locals["exchange"] as Exchange;
 }
 
-function begin({ server, inOrder, requestMs }: AppOptions) {
+function begin({ server, inOrder, bodyMs }: AppOptions) {
   return (request: Request, response: Response, next: NextFunction): void => {
     const exchange = exchangeOf(response);
     response.once("close", () => {
@@ -70,7 +70,7 @@ function begin({ server, inOrder, requestMs }: AppOptions) {
       });
     });
     response.once("finish", () => {
-      if (!request.complete) cutOffAfter(server.isStopping ? lastWordsMs : requestMs, request);
+      if (!request.complete) cutOffAfter(server.isStopping ? lastWordsMs : bodyMs, request);
     });
     inOrder.enter(exchange, next);
   };

@@ -86,8 +86,8 @@ function readBytes(request: IncomingMessage, bytesMax: number, withinMs: number)
         chunks.push(chunk);
         return;
       }
-      // What follows is read and dropped, so that the client can finish sending and see the answer. The server's request
-      // timeout bounds that.
+      // What follows is read and dropped, so that the client can finish sending and see the answer. How long it may take is bounded there
+      // (`cutOffAfter`).
       chunks.length = 0;
       reject(tooLarge(request, bytesMax));
     });

@@ -36,7 +36,7 @@ export async function dispatch(
   checkScope(grant, endpoint, { ...params, ...query });
   if (endpoint.kind === "server") return endpoint.handle(server, params);
   const api = servingApi(server);
-  const body = await parseBody(exchange, endpoint.body, api.requestMs);
+  const body = await parseBody(exchange, endpoint.body, api.bodyMs);
   if (!exchange.isRead && server.standstill.isRecent) await mustBeAwaited(exchange);
   if (endpoint.kind === "read" || isLevelAsked(endpoint, query)) await awaitLevel(api, exchange, query);
   const options = { ...writeOptions(exchange, query), by: grant.by };

@@ -4,7 +4,6 @@
  */
 
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Metrics } from "../observability/metrics.ts";
 import type { Admission } from "./admission.ts";
 import type { ServerState } from "./api.ts";
 import type { Backpressure } from "./backpressure.ts";
@@ -32,9 +31,8 @@ interface DoorOptions {
   readonly admission: Admission;
   readonly pressure: Pressure;
   readonly backpressure: Backpressure;
-  readonly metrics: Metrics;
   /** How long a body may take to arrive, milliseconds. */
-  readonly requestMs: number;
+  readonly bodyMs: number;
   readonly application: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
@@ -57,12 +55,12 @@ export function createDoor(
 }
 
 function turnAway(
-  { server, backpressure, metrics, requestMs }: DoorOptions,
+  { server, backpressure, bodyMs }: DoorOptions,
   loadClass: LoadClass,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  metrics.rejected(loadClass);
+  server.metrics.rejected(loadClass);
   const exchange = openExchange(request, response, () => {});
   const waitMs = backpressure.drawWaitMs();
   const outcome = exchange.isRead ? "none" : "not_applied";
@@ -78,7 +76,7 @@ function turnAway(
   );
   response.once("close", () => {
     backpressure.refused(request.socket, waitMs);
-    if (!request.complete) cutOffAfter(waitMs + requestMs, request);
+    if (!request.complete) cutOffAfter(waitMs + bodyMs, request);
   });
   response.end(body);
 }

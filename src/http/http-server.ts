@@ -30,8 +30,8 @@ import { defaultWatchLimits, type WatchLimits } from "./watch/hub.ts";
 export interface HttpTimeouts {
   /** For the headers of a request, from the first byte of its connection's turn. */
   readonly headersMs: number;
-  /** For a whole request, its body included. Answers may take longer. */
-  readonly requestMs: number;
+  /** For a body to arrive. Answers may take longer. */
+  readonly bodyMs: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
   /** How often these are looked at. */
@@ -76,7 +76,7 @@ export interface HttpServer {
 
 export const defaultHttpTimeouts: HttpTimeouts = {
   headersMs: 5_000,
-  requestMs: 10_000,
+  bodyMs: 10_000,
   keepAliveMs: 65_000,
   checkEveryMs: 1_000,
 };
@@ -91,57 +91,18 @@ const sweepEveryMs = 20;
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { metrics, logger, random = Math.random } = options;
-  const state: ServerState = {
-    metrics,
-    access: new Access(options.tokens ?? null),
-    standstill: new Standstill(),
-    memberId: options.memberId ?? "",
-    openapi: openApiDocument,
-    api: null,
-    waiting: [],
-    isStopping: false,
-  };
-  const admission = new Admission(options.admissionLimits ?? defaultAdmissionLimits, random);
-  // What waits for a leader keeps nobody busy: turning others away, who could be answered without one, would not shorten its wait.
-  const underWay = (): number => (state.api?.member.leader() === null ? 0 : admission.takePeak());
-  const pressure = new Pressure(options.pressureLimits ?? defaultPressureLimits, underWay);
-  const backpressure = new Backpressure(options.backpressureLimits ?? defaultBackpressureLimits, random);
-  for (const loadClass of loadClasses) metrics.rejected(loadClass, 0);
-  metrics.sampleServerWith(() => ({
-    underWay: admission.underWay,
-    pressure: pressure.level,
-    loopDelayMs: pressure.delayMs,
-    connections,
-    unread: backpressure.unread,
-    presences: state.api?.presence.count ?? 0,
-  }));
   const timeouts = { ...defaultHttpTimeouts, ...options.timeouts };
-  const { connectionsMax = connectionLimits.connectionsMax } = options;
-  let connections = 0;
-  const count = (socket: Socket): void => {
-    if (connections >= connectionsMax) {
-      metrics.connectionRefused();
-      socket.destroy();
-      return;
-    }
-    connections += 1;
-    socket.once("close", () => (connections -= 1));
-  };
-  const { requestMs } = timeouts;
+  const { bodyMs } = timeouts;
+  const state = newState(options);
+  const guard = newGuard(options, state, random);
+  const connections = new Connections(options.connectionsMax ?? connectionLimits.connectionsMax, metrics);
+  showLoad(state, guard, connections);
   const inOrder = new InOrder();
-  const application = createApp({ server: state, logger, inOrder, requestMs });
-  const door = createDoor({
-    server: state,
-    admission,
-    pressure,
-    backpressure,
-    metrics,
-    requestMs,
-    application,
-  });
+  const application = createApp({ server: state, logger, inOrder, bodyMs });
+  const door = createDoor({ server: state, ...guard, bodyMs, application });
   const servers = Array.from({ length: listenersDefault }, () => {
     const server = newServer(timeouts);
-    server.on("connection", count);
+    server.on("connection", (socket) => connections.opened(socket));
     server.on("request", door);
     // An expectation that is not known is no reason to refuse (RFC 9110, 10.1.1); Node would, without saying why.
     server.on("checkExpectation", door);
@@ -155,9 +116,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     setMember: (member) => {
       const watchLimits = { ...defaultWatchLimits, ...options.watchLimits };
       const presenceLimits = { ...defaultPresenceLimits, ...options.presenceLimits };
-      const load = (): number => pressure.load;
-      const limits = { watchLimits, presenceLimits, requestMs };
-      state.api = createApi(member, { metrics, logger, random, load, ...limits });
+      const load = (): number => guard.pressure.load;
+      state.api = createApi(member, { metrics, logger, random, load, watchLimits, presenceLimits, bodyMs });
     },
     setWaiting: (lines) => {
       state.waiting = lines;
@@ -168,11 +128,85 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     stop: (deadlineMs) => {
       state.isStopping = true;
       return close(servers, () => endStreams(state, random), deadlineMs).finally(() => {
-        pressure.stop();
+        guard.pressure.stop();
         state.standstill.stop();
       });
     },
   };
+}
+
+function newState({ metrics, tokens = null, memberId = "" }: HttpServerOptions): ServerState {
+  return {
+    metrics,
+    access: new Access(tokens),
+    standstill: new Standstill(),
+    memberId,
+    openapi: openApiDocument,
+    api: null,
+    waiting: [],
+    isStopping: false,
+  };
+}
+
+/** What the door goes by when there is more to do than can be done. */
+interface Guard {
+  readonly admission: Admission;
+  readonly pressure: Pressure;
+  readonly backpressure: Backpressure;
+}
+
+function newGuard(options: HttpServerOptions, state: ServerState, random: () => number): Guard {
+  const admission = new Admission(options.admissionLimits ?? defaultAdmissionLimits, random);
+  // What waits for a leader keeps nobody busy: turning others away, who could be answered without one, would not shorten its wait.
+  const underWay = (): number => (state.api?.member.leader() === null ? 0 : admission.takePeak());
+  return {
+    admission,
+    pressure: new Pressure(options.pressureLimits ?? defaultPressureLimits, underWay),
+    backpressure: new Backpressure(options.backpressureLimits ?? defaultBackpressureLimits, random),
+  };
+}
+
+function showLoad(
+  state: ServerState,
+  { admission, pressure, backpressure }: Guard,
+  connections: Connections,
+): void {
+  const { metrics } = state;
+  for (const loadClass of loadClasses) metrics.rejected(loadClass, 0);
+  metrics.sampleServerWith(() => ({
+    underWay: admission.underWay,
+    pressure: pressure.level,
+    loopDelayMs: pressure.delayMs,
+    connections: connections.count,
+    unread: backpressure.unread,
+    presences: state.api?.presence.count ?? 0,
+  }));
+}
+
+/** Counts the open connections of all listening sockets together, and closes those beyond the limit. */
+class Connections {
+  readonly #max: number;
+  readonly #metrics: Metrics;
+  #count = 0;
+
+  constructor(max: number, metrics: Metrics) {
+    this.#max = max;
+    this.#metrics = metrics;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  opened(socket: Socket): void {
+    if (this.#count >= this.#max) {
+      this.#metrics.connectionRefused();
+      socket.destroy();
+      return;
+    }
+    this.#count += 1;
+    socket.once("close", () => (this.#count -= 1));
+  }
 }
 
 function endStreams({ api }: ServerState, random: () => number): void {

@@ -34,7 +34,7 @@ test("several sockets listen at the one port, and a client is served by whicheve
 });
 
 test("headers that dribble in are cut off, and so is a body", async () => {
-  const { raw, get } = await serve({ timeouts: { headersMs: 40, requestMs: 80, checkEveryMs: 10 } });
+  const { raw, get } = await serve({ timeouts: { headersMs: 40, bodyMs: 80, checkEveryMs: 10 } });
   expect(await raw("GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ")).toMatch(/^HTTP\/1\.1 408 /);
   const slowBody = await raw(
     `PUT ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{`,
@@ -47,7 +47,7 @@ test("headers that dribble in are cut off, and so is a body", async () => {
 
 test("a watch and a waiting request outlive the time for a request", async () => {
   const { get, port, register } = await serve({
-    timeouts: { headersMs: 20, requestMs: 30, checkEveryMs: 5 },
+    timeouts: { headersMs: 20, bodyMs: 30, checkEveryMs: 5 },
   });
   await register("a");
   const watch = await open({ port, path: "/v1/watch" });

@@ -50,7 +50,7 @@ export const attachPresence: MemberEndpoint = write({
     const { api, exchange } = call;
     checkMediaType(exchange);
     api.presence.takePlace(exchange.response);
-    const { text, ear } = await firstLine(exchange, api.requestMs);
+    const { text, ear } = await firstLine(exchange, api.bodyMs);
     const { instances, lingerMs } = parseFirst(text);
     call.grant.mustReach(instances);
     const attachment = { kind: "presence", change: "attach", instances, connection: 0, lingerMs } as const;
