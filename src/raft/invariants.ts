@@ -15,6 +15,7 @@
  * 10. Votes are counted by id, and a candidate has voted for itself.
  * 11. Writes are numbered in order, and no more of them are stored than were ordered.
  * 12. A leader's count of uncommitted bytes is that of the entries beyond its commit index.
+ * 13. What was compared with the log of this term's leader is in the log: a leader cuts off nothing of its own.
  */
 
 import { assert } from "./assert.ts";
@@ -71,7 +72,8 @@ export function checkInvariants(core: { readonly view: CoreView }): void {
   if (role.role === "leader") checkReplication(node, role);
 }
 
-function checkEntries({ log, term }: RaftNode): void {
+function checkEntries({ log, term, verifiedIndex }: RaftNode): void {
+  assert(verifiedIndex <= log.lastIndex, "(13) what was compared is there");
   let previous = { ...log.base.last, clusterTime: log.base.clusterTime };
   for (const entry of log.between(log.base.last.index, log.lastIndex)) {
     assert(entry.index === previous.index + 1, "(2) entries are contiguous");
