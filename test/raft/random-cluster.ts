@@ -292,15 +292,31 @@ export class RandomCluster {
 
   // ------------------------------------------------------------------ good weather
 
-  /** Heals everything. Then a leader must emerge, and all members must come to hold and apply the same. */
+  /**
+   * Heals everything. Then a leader must emerge, and all members must come to hold and apply the same; and again when one has restarted,
+   * although nobody tells the leader, and nothing is proposed since.
+   */
   settle(): void {
     this.#cut.clear();
     for (const member of this.#members(false)) this.network.restart(member.id);
+    if (!this.#settles()) return this.checker.mark("waits for the recovering");
+    const follower = this.#pick(this.#members(true).filter((member) => member !== this.network.leader));
+    if (follower === undefined) return;
+    this.network.crash(follower.id);
+    this.network.restart(follower.id);
+    this.#settles();
+  }
+
+  /** Returns whether it does; not where it cannot. */
+  #settles(): boolean {
     for (let round = 0; round < 2000; round += 1) {
       this.#round();
-      if (round % 20 === 19 && this.#isSettled()) return this.checker.checkLogs();
+      if (round % 20 === 19 && this.#isSettled()) {
+        this.checker.checkLogs();
+        return true;
+      }
     }
-    if (this.#mustWait()) return this.checker.mark("waits for the recovering");
+    if (this.#mustWait()) return false;
     const states = [...this.network.members.values()].map(({ core: { status } }) => {
       const { id, role, term, leader, commitIndex, lastIndex, recovering, removed } = status;
       return JSON.stringify({ id, role, term, leader, commitIndex, lastIndex, recovering, removed });
