@@ -4,25 +4,17 @@ import type { ServerResponse } from "node:http";
 import { RollcallError } from "../../lib/errors.ts";
 import * as answers from "../answer-schemas.ts";
 import type { Answer } from "../answer.ts";
-import { bodyLimits, ClientGone, parseJson } from "../body.ts";
+import { ClientGone, parseJson } from "../body.ts";
 import { write, type MemberEndpoint } from "../endpoint.ts";
 import type { Exchange } from "../exchange.ts";
 import { fieldErrors, invalidArgument } from "../invalid.ts";
-import { readLines } from "../presence/line-reader.ts";
+import { firstLine } from "../presence/first-line.ts";
 import type { PresenceSession } from "../presence/session.ts";
 import { presence } from "../schemas.ts";
 import { submitFor } from "../submit.ts";
 import { policies } from "../policy.ts";
 
 const ndjson = "application/x-ndjson";
-
-/** What the rest of a connection's lines go to, once the first has been understood. */
-interface Ear {
-  line: () => void;
-  end: (reason: string) => void;
-  /** Why the client is gone, once it is. */
-  ended: string | null;
-}
 
 export const attachPresence: MemberEndpoint = write({
   id: "attachPresence",
@@ -96,47 +88,6 @@ function checkMediaType({ request }: Exchange): void {
     "unsupported_media_type",
     `Lines come as ${ndjson}; Content-Type was ${JSON.stringify(given)}.`,
   );
-}
-
-function firstLine(
-  { request }: Exchange,
-  withinMs: number,
-): Promise<{ readonly text: string; readonly ear: Ear }> {
-  return new Promise((resolve, reject) => {
-    const late = new RollcallError(
-      "invalid_argument",
-      `The first line did not arrive within ${withinMs} ms.`,
-    );
-    const timer = setTimeout(() => reject(late), withinMs);
-    const unfinished = new RollcallError(
-      "invalid_argument",
-      "The body ended before its first line did. A line ends with a newline, and the body stays open while the client lives.",
-    );
-    const ear: Ear = {
-      line: () => {},
-      end: () => reject(request.complete ? unfinished : new ClientGone()),
-      ended: null,
-    };
-    let isFirst = true;
-    const end = (reason: string): void => {
-      clearTimeout(timer);
-      ear.ended = reason;
-      ear.end(reason);
-    };
-    readLines(request, bodyLimits.bulkBytesMax, {
-      line: (text) => {
-        clearTimeout(timer);
-        if (isFirst) resolve({ text, ear });
-        else ear.line();
-        isFirst = false;
-      },
-      end: () => end("the client ended the connection"),
-      tooLong: () => {
-        reject(new RollcallError("too_large", `A line may have ${bodyLimits.bulkBytesMax} bytes.`));
-        end("a line was too long");
-      },
-    });
-  });
 }
 
 function parseFirst(text: string): ReturnType<typeof presence.parse> {
