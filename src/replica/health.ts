@@ -27,7 +27,7 @@ export interface HealthOptions {
   readonly nowMs: () => number;
   readonly status: () => RaftStatus;
   readonly leader: () => NodeId | null;
-  /** Whether this member still applies what its log held at the start. */
+  /** Whether this member's start has not caught up yet: see Wiring. */
   readonly isReplaying: () => boolean;
   readonly registry: () => Registry;
   /** Whether entries wait that could be applied. */

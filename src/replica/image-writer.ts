@@ -21,7 +21,7 @@ export interface ImageWriterOptions {
   readonly flushIntervalMs: number;
   /** So many changed records are written without waiting for the interval. */
   readonly flushRecordsMax: number;
-  /** Whether this member still applies what its log held at the start. */
+  /** Whether this member's start has not caught up yet: see Wiring. */
   readonly isReplaying: () => boolean;
   /** While it does, nothing is written before so many records have changed. */
   readonly replayRecordsMax: number;

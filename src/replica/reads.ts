@@ -32,7 +32,7 @@ export interface ReadsOptions {
   readonly startedAtMs: number;
   readonly nowMs: () => number;
   readonly staleMs: () => number;
-  /** Whether this member has not yet applied, since its start, all that a leader knew to be committed. */
+  /** Whether this member's start has not caught up yet: see Wiring. */
   readonly isReplaying: () => boolean;
   readonly currentRevision: () => number;
   /** Steps a read; the answer comes to `ready` or `failed` with the same context. */

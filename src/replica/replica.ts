@@ -122,8 +122,8 @@ export class Replica implements PeerHandler {
   }
 
   /**
-   * Whether this member still applies what its log held at the start, or has not yet written to its image what came of it, or taken it all
-   * up into its state hash.
+   * Whether this member's start has not caught up yet, or what came of it is not all written to its image, or not taken up into its state
+   * hash.
    */
   get isStarting(): boolean {
     const { isReplaying, image } = this.#wiring;
