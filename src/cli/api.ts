@@ -50,7 +50,7 @@ export class Api {
   }
 
   /** The body of a long answer, as it arrives, from the first member that gives it. Only its beginning is bounded in time. */
-  async download(path: string): Promise<ReadableStream<Uint8Array>> {
+  async download(path: string): Promise<AsyncIterable<Uint8Array>> {
     const { servers, token, timeoutMs } = this.#options;
     const headers = token === null ? {} : { authorization: `Bearer ${token}` };
     const unanswered: string[] = [];
@@ -59,7 +59,7 @@ export class Api {
       const timer = setTimeout(() => tooLate.abort(), timeoutMs);
       try {
         const response = await fetch(new URL(path, server), { headers, signal: tooLate.signal });
-        if (response.ok && response.body !== null) return response.body;
+        if (response.ok) return bytesOf(response);
         const answer = { status: response.status, body: parse(await response.text()), server };
         if (!elsewhere.has(answer.status)) throw failureOf(answer);
         unanswered.push(`${server}: ${response.status}`);
@@ -129,6 +129,11 @@ export class Api {
     });
     return { status: response.status, body: parse(await response.text()), server };
   }
+}
+
+/** Whoever holds this holds the answer. Node ends the body of one that nobody holds and nobody has begun to read, as if that were all of it. */
+async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
+  if (response.body !== null) yield* response.body;
 }
 
 function parse(text: string): unknown {
