@@ -2,8 +2,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { RegistryError } from "../../src/client/errors.ts";
-import { Registry, type RegistryOptions } from "../../src/client/registry.ts";
-import { FakeRegistry } from "../support/fake-registry-server.ts";
+import { Registry, type RegistryEnvironment, type RegistryOptions } from "../../src/client/registry.ts";
+import { FakeRegistry, unhurried } from "../support/fake-registry-server.ts";
+import { HandClock } from "../support/hand-clock.ts";
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -11,11 +12,15 @@ afterEach(async () => {
 });
 
 /** The client draws zeros: it begins at n1, takes the next one in order, and never waits between rounds. */
-async function start(members: number, options: Partial<RegistryOptions> = {}) {
+async function start(
+  members: number,
+  options: Partial<RegistryOptions> = {},
+  environment: Partial<RegistryEnvironment> = {},
+) {
   const fake = await FakeRegistry.start(members);
   const registry = new Registry(
-    { servers: fake.urls, deregisterOnExit: false, ...options },
-    { random: () => 0, session: "s1" },
+    { servers: fake.urls, deregisterOnExit: false, ...unhurried, ...options },
+    { random: () => 0, session: "s1", ...environment },
   );
   closers.push(
     () => fake.close(),
@@ -56,9 +61,13 @@ test("a call goes on at another member when the first says 503, and stays there 
 });
 
 test("a member that hangs costs one attempt's time, not the call's", async () => {
-  const { fake, registry } = await start(2, { attemptTimeoutMs: 50 });
+  const clock = new HandClock();
+  const { fake, registry } = await start(2, { attemptTimeoutMs: 50 }, { clock });
   fake.misbehave = ({ member }) => (member === "n1" ? "hang" : undefined);
-  await registry.discover("echo");
+  const call = registry.discover("echo");
+  await expect.poll(() => fake.seen.length).toBe(1);
+  await clock.advance(50);
+  await call;
   expect(fake.seen.map(({ member }) => member)).toEqual(["n1", "n2"]);
 });
 
@@ -80,7 +89,7 @@ test("a member is told to give up before the client does", async () => {
 });
 
 test("the outcome is unknown if any attempt may have taken effect", async () => {
-  const { fake, registry } = await start(2, { timeoutMs: 100 });
+  const { fake, registry } = await start(2);
   fake.misbehave = ({ member }) => (member === "n1" ? "break" : noLeader);
   const error = await failure(registry.register({ service: "echo", port: 80 }));
   expect(error.outcome).toBe("unknown");
@@ -88,7 +97,7 @@ test("the outcome is unknown if any attempt may have taken effect", async () => 
 });
 
 test("the outcome is not_applied if no attempt reached a member", async () => {
-  const { fake, registry } = await start(2, { timeoutMs: 100 });
+  const { fake, registry } = await start(2);
   await fake.kill("n1");
   await fake.kill("n2");
   const error = await failure(registry.register({ service: "echo", port: 80 }));
@@ -145,7 +154,7 @@ test.each([
 ])(
   "$name, from something between client and member, is an error that says so",
   async ({ status, body, code }) => {
-    const { fake, registry } = await start(1, { timeoutMs: 50 });
+    const { fake, registry } = await start(1);
     fake.misbehave = () => ({ status, body });
     expect(await failure(registry.discover("echo"))).toMatchObject({ code, status, retryable: true });
   },

@@ -9,7 +9,7 @@ import { serve } from "../http/harness.ts";
 
 async function start() {
   const served = await serve();
-  const registry = new Registry({ servers: [served.url], deregisterOnExit: false, timeoutMs: 1_000 });
+  const registry = new Registry({ servers: [served.url], deregisterOnExit: false, timeoutMs: 60_000 });
   onTestFinished(() => registry.close());
   const another = new Registry({ servers: [served.url], deregisterOnExit: false }, { session: "another" });
   onTestFinished(() => another.close());

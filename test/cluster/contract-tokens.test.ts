@@ -22,7 +22,7 @@ test("tokens of a file: unauthenticated, forbidden, rate limited, and the name i
   ];
   writeFileSync(file, JSON.stringify({ tokens }));
 
-  const cluster = await TestCluster.prepare({ flags: { "auth-tokens-file": file } });
+  const cluster = await TestCluster.prepare({ flags: { "auth-tokens-file": file, "election-ms": "2000" } });
   for (const member of cluster.members) member.start();
   await waitFor(
     async () => {

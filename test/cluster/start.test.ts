@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFailed, onTestFinished, test } from "vitest";
-import { freePortRun } from "../support/free-ports.ts";
+import { freePortRun, freePorts } from "../support/free-ports.ts";
 import { NeverError, waitFor } from "../support/wait-for.ts";
 
 const script = fileURLToPath(new URL("../../scripts/start", import.meta.url));
@@ -86,14 +86,9 @@ test("the first screen's commands work: register, find, kill the leader, find ag
   expect(first.output).toMatch(
     /n\d was ended by SIGKILL\. To start it again.*\n {4}\.\/scripts\/rollcall serve --config \S+n\d\.json\n/,
   );
-  const found = await waitFor(
-    async () => {
-      const answer = await fetch(list);
-      return answer.ok ? answer : null;
-    },
-    { what: "the other member still finds it" },
-  );
-  expect(await found.text()).toContain('"id":"a1"');
+  await waitFor(async () => (await (await fetch(list)).text()).includes('"id":"a1"'), {
+    what: "the other member still finds it",
+  });
 
   first.child.kill("SIGINT");
   expect(await ended(first)).toBe(0);
@@ -151,13 +146,17 @@ test("a member that cannot start is told, with why, and the others are a cluster
 test("a port from which a connection goes out is in use, though nobody answers there", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
-  const connection = connect({ host: "127.0.0.1", port: (server.address() as AddressInfo).port });
+  const [localPort = 0] = await freePorts(1);
+  const connection = connect({
+    host: "127.0.0.1",
+    port: (server.address() as AddressInfo).port,
+    localPort,
+  });
   onTestFinished(() => {
     connection.destroy();
     server.close();
   });
   await once(connection, "connect");
-  const { localPort = 0 } = connection;
   const folder = mkdtempSync(join(tmpdir(), "rollcall-start-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const refused = start("--data", folder, "--port", String(localPort - 1), "--members", "1");

@@ -17,7 +17,7 @@ export function rollcall(
   env: Readonly<Record<string, string>> = {},
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
-    const options = { env: { PATH: process.env["PATH"] ?? "", ...env }, timeout: 60_000 };
+    const options = { env: { PATH: process.env["PATH"] ?? "", ...env }, timeout: 200_000 };
     const argv = ["--disable-warning=ExperimentalWarning", entryPoint, ...args];
     const child = execFile(process.execPath, argv, options, (_error, stdout, stderr) => {
       resolve({ status: child.exitCode ?? -1, stdout, stderr });

@@ -4,8 +4,11 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Instance, WatchEvent } from "../../src/client/types.ts";
+import { freePorts } from "./free-ports.ts";
+
+/** Bounds for a client of it that no machine is too slow for. */
+export const unhurried = { timeoutMs: 60_000, attemptTimeoutMs: 60_000 };
 
 export interface Seen {
   readonly member: string;
@@ -50,7 +53,11 @@ export class FakeRegistry {
 
   static async start(members = 1): Promise<FakeRegistry> {
     const registry = new FakeRegistry();
-    for (let i = 1; i <= members; i += 1) await registry.#listen(`n${i}`, 0);
+    // Where a member that was killed can be revived.
+    for (const [i, port] of (await freePorts(members)).entries()) {
+      await registry.#listen(`n${i + 1}`, port);
+      registry.#urls.push(`http://127.0.0.1:${port}`);
+    }
     return registry;
   }
 
@@ -113,7 +120,6 @@ export class FakeRegistry {
     });
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
     this.#servers.set(member, server);
-    if (port === 0) this.#urls.push(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   }
 
   async #handle(member: string, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { encodeFrame } from "../../src/transport/frames.ts";
 import { messageFrame } from "../../src/transport/stream-frames.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { startChild } from "./support/child.ts";
 import { eventually } from "./support/eventually.ts";
 import {
@@ -60,14 +61,15 @@ test("a peer that ends in order is noticed at once, too", async () => {
 
 test("a peer that restarts on the same port is connected again, and messages flow", async () => {
   const n1 = await startPeer("n1");
-  let n2 = await startPeer("n2");
+  const [port = 0] = await freePorts(1);
+  let n2 = await startPeer("n2", { port });
   for (let restarts = 1; restarts <= 3; restarts += 1) {
     introduce(n1, n2);
     await eventually("both are connected", () => areConnected(n1, n2));
     await n2.stop();
     await eventually("the loss is told", () => n1.handler.lost.length === restarts);
     n1.network.send(heartbeat("n1", "n2", 0));
-    n2 = await startPeer("n2", { port: n2.port });
+    n2 = await startPeer("n2", { port });
     introduce(n1, n2);
     await eventually("both are connected again", () => areConnected(n1, n2));
     n1.network.send(heartbeat("n1", "n2", 7));
@@ -79,9 +81,10 @@ test("a peer that restarts on the same port is connected again, and messages flo
 });
 
 test("what is meant for a peer that is down is dropped, not kept until it returns", async () => {
+  const [port = 0] = await freePorts(1);
   const [n1, n2] = [
     await startPeer("n1", { limits: { backoffFirstMs: 200, backoffMaxMs: 200 } }),
-    await startPeer("n2"),
+    await startPeer("n2", { port }),
   ];
   introduce(n1, n2);
   await eventually("both are connected", () => areConnected(n1, n2));
@@ -91,7 +94,7 @@ test("what is meant for a peer that is down is dropped, not kept until it return
   n1.network.send(heartbeat("n1", "n2", 1));
   await eventually("it is unreachable", () => n1.handler.unreachables.length > before);
   for (let round = 2; round < 100; round += 1) n1.network.send(heartbeat("n1", "n2", round));
-  const again = await startPeer("n2", { port: n2.port });
+  const again = await startPeer("n2", { port });
   again.network.setPeers([n1.member]);
   await eventually("n2 hears n1", () => again.network.connection("n1").connected);
   n1.network.send(heartbeat("n1", "n2", 100));

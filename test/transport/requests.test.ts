@@ -1,7 +1,5 @@
 // Requests and replies between members: every kind survives, and every end is one of three outcomes.
 
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import type { Failure } from "../../src/registry/commands.ts";
 import type { PeerOutcome, PeerReply, PeerRequest } from "../../src/replica/ports.ts";
@@ -9,6 +7,7 @@ import { encodeBody } from "../../src/transport/codec.ts";
 import { encodeFrame } from "../../src/transport/frames.ts";
 import { PeerProtocolError } from "../../src/transport/protocol-error.ts";
 import { decodeReply, decodeRequest, encodeReply, encodeRequest } from "../../src/transport/request-wire.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { startChild } from "./support/child.ts";
 import { eventually } from "./support/eventually.ts";
 import { ask, introduce, startPeer, type TestPeer } from "./support/peers.ts";
@@ -151,15 +150,6 @@ test("an outcome never comes within the call", async () => {
   expect(await outcome).toBe(false);
 });
 
-/** A port on which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 function knows(n1: TestPeer, peerUrl: string): void {
   n1.network.setPeers([{ id: "n2", incarnation: "n9-first", clientUrl: "http://c", peerUrl }]);
 }
@@ -181,7 +171,8 @@ const outcomes: readonly {
     kind: "notSent",
     reason: "connection refused",
     run: async (n1) => {
-      knows(n1, `http://127.0.0.1:${await freePort()}`);
+      const [port] = await freePorts(1);
+      knows(n1, `http://127.0.0.1:${port}`);
       return ask(n1, "n2");
     },
   },

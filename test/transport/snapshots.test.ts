@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { Member } from "../../src/raft/types.ts";
 import type { StorageFailure } from "../../src/replica/ports.ts";
 import { encodeFrame } from "../../src/transport/frames.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { eventually } from "./support/eventually.ts";
 import { introduce, snapshotMeta, startPeer, type PeerSettings, type TestPeer } from "./support/peers.ts";
 import { startImpostor } from "./support/raw.ts";
@@ -115,13 +116,15 @@ test("a transfer that is cut goes on after the last chunk that was taken", async
 });
 
 test("a peer that restarts in the middle and offers the same again is resumed", async () => {
-  const { leader, follower } = await startPair();
+  const [port = 0] = await freePorts(1);
+  const [leader, follower] = [await startPeer("n1", { port }), await startPeer("n2")];
+  introduce(leader, follower);
   offer(leader, 30);
   let again: TestPeer | null = null;
   let reads: readonly number[] = [];
   const restart = async (): Promise<void> => {
     await leader.stop();
-    again = await startPeer("n1", { port: leader.port });
+    again = await startPeer("n1", { port });
     ({ reads } = offer(again, 30));
     again.network.setPeers([follower.member]);
   };
