@@ -34,12 +34,12 @@ test("several sockets listen at the one port, and a client is served by whicheve
 });
 
 test("headers that dribble in are cut off, and so is a body", async () => {
-  const { raw, get } = await serve({ timeouts: { headersMs: 40, bodyMs: 80, checkEveryMs: 10 } });
+  const { raw, get } = await serve({ timeouts: { headersMs: 300, bodyMs: 500, checkEveryMs: 10 } });
   expect(await raw("GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ")).toMatch(/^HTTP\/1\.1 408 /);
   const slowBody = await raw(
     `PUT ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{`,
   );
-  expect(slowBody).toMatch(/^HTTP\/1\.1 400 [^]*The body did not arrive within 80 ms/);
+  expect(slowBody).toMatch(/^HTTP\/1\.1 400 [^]*The body did not arrive within 500 ms/);
   const unwanted = await raw("GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{");
   expect(unwanted).toMatch(/^HTTP\/1\.1 200 /);
   expect((await get("/livez")).status).toBe(200);
@@ -47,13 +47,13 @@ test("headers that dribble in are cut off, and so is a body", async () => {
 
 test("a watch and a waiting request outlive the time for a request", async () => {
   const { get, port, register } = await serve({
-    timeouts: { headersMs: 20, bodyMs: 30, checkEveryMs: 5 },
+    timeouts: { headersMs: 300, bodyMs: 400, checkEveryMs: 5 },
   });
   await register("a");
   const watch = await open({ port, path: "/v1/watch" });
   let isEnded = false;
   watch.resume().once("close", () => (isEnded = true));
-  const answered = await get("/v1/services/web/instances?afterRevision=1&waitMs=150");
+  const answered = await get("/v1/services/web/instances?afterRevision=1&waitMs=1000");
   expect([answered.status, isEnded]).toEqual([200, false]);
 });
 

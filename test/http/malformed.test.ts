@@ -170,7 +170,7 @@ test("no malformed request ends in a 500, and what is refused changes nothing", 
 });
 
 test("bytes that are no HTTP get a 400 or an end, and harm nobody", async () => {
-  const { raw, get } = await serve({ timeouts: { headersMs: 50, bodyMs: 100, checkEveryMs: 20 } });
+  const { raw, get } = await serve({ timeouts: { headersMs: 300, bodyMs: 500, checkEveryMs: 20 } });
   const cases = [
     "GARBAGE\r\n\r\n",
     "GET /v1/services HTTP/9.9\r\n\r\n",

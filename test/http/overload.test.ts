@@ -283,7 +283,7 @@ test("a connection that something vital came by is always read, until nothing vi
 });
 
 test("a body that nobody wants may be finished, and is cut off when it is not", async () => {
-  const timeouts = { bodyMs: 200 };
+  const timeouts = { bodyMs: 1_000 };
   const served = await serve({ ...turningAway, timeouts, backpressureLimits: shortlyAway });
   const letGo = await pressUp(served);
   const [unfinished, finished] = [await dial(served.port), await dial(served.port)];

@@ -311,7 +311,7 @@ test("a stopping member does not wait for clients that keep their bodies open: i
 });
 
 test("what is no presence is refused", async () => {
-  const { ask } = await serve({ presenceLimits: { sessionsMax: 0 }, timeouts: { bodyMs: 60 } });
+  const { ask } = await serve({ presenceLimits: { sessionsMax: 0 }, timeouts: { bodyMs: 500 } });
   const line = JSON.stringify({ instances: [{ service: "web", id: "a", incarnation: 1 }] });
   expect((await ask("POST", "/v1/presence", { raw: `${line}\n`, headers: ndjson })).json.code).toBe(
     "overloaded",

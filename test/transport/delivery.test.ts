@@ -92,8 +92,12 @@ test("entries and a heartbeat: the heartbeat does not wait behind them", async (
 test("the round trip is measured", async () => {
   const [n1, n2] = [await startPeer("n1"), await startPeer("n2")];
   introduce(n1, n2);
-  await eventually("a round trip was measured", () => statsOf(n1, "n2").rttMs !== null);
-  expect(statsOf(n1, "n2").rttMs).toBeLessThan(1000);
+  // Once in a while this process may be held up between the two ends.
+  await eventually("a round trip of less than a second was measured", () => {
+    const { rttMs } = statsOf(n1, "n2");
+    return rttMs !== null && rttMs < 1000;
+  });
+  expect(statsOf(n1, "n2").rttMs).not.toBeNull();
 });
 
 test("a stream that lies idle stays open", async () => {
