@@ -74,7 +74,7 @@ export type Input =
   | { readonly kind: "snapshotFailed"; readonly id: string }
   /** Leader: the transfer of a snapshot to `to` ended. */
   | { readonly kind: "snapshotSent"; readonly to: NodeId; readonly id: string; readonly ok: boolean }
-  /** The connection to `id` broke or its queue overflowed: messages to it may be lost. */
+  /** The connection to `id` broke or its queue overflowed: messages to it may be lost. Spares time; what it does not tell, answers to heartbeats show. */
   | { readonly kind: "unreachable"; readonly id: NodeId }
   /** The stream from `id` ended. If it was the leader, this member asks for a pre-vote after a short random wait. */
   | { readonly kind: "streamLost"; readonly nowMs: number; readonly id: NodeId }
