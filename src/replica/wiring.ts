@@ -1,13 +1,12 @@
 /**
- * The parts of one replica and what flows between them: effects of the core to storage, peers and state machine; their completions back
- * into the mailbox. What can be asked of a replica stands in `replica.ts`, a drawing of it all in README.md.
+ * The parts of one replica, and how they are joined: whatever one of them completes goes back into the mailbox. What the core's effects
+ * make them do stands in `raft-handlers.ts`, what can be asked of a replica in `replica.ts`, a drawing of it all in README.md.
  */
 
 import { RollcallError } from "../lib/errors.ts";
-import type { RaftEvent } from "../raft/io.ts";
 import { RaftCore } from "../raft/raft-core.ts";
 import { stalenessUnknownMs } from "../raft/staleness.ts";
-import type { BootState, Entry, EntryId, Index, Membership } from "../raft/types.ts";
+import type { BootState, EntryId, Index, Membership } from "../raft/types.ts";
 import type { Command, Envelope, RegistryEvent } from "../registry/commands.ts";
 import type { Registry } from "../registry/registry.ts";
 import { Admin } from "./admin.ts";
@@ -21,7 +20,8 @@ import { proposeOwn } from "./own-proposal.ts";
 import type { PendingWrite, WriteEnd } from "./pending-write.ts";
 import type { LogBase, Recovered, StorageFailure } from "./ports.ts";
 import { Proposals } from "./proposals.ts";
-import { RaftDriver, type RaftHandlers } from "./raft-driver.ts";
+import { RaftDriver } from "./raft-driver.ts";
+import { raftHandlers } from "./raft-handlers.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import { Reads } from "./reads.ts";
 import { Renewals } from "./renewals.ts";
@@ -148,6 +148,12 @@ export class Wiring {
     this.options.ports.peers.setPeers(others, at);
   }
 
+  /** The state machine stands at this index now. */
+  advanceTo(index: Index): void {
+    this.appliedIndex.advance(index);
+    this.revision.advance(this.applier.registry.revision);
+  }
+
   /** Ends everything that waits for something. `why` becomes part of what is answered: "this member is stopping". */
   closeWaiters(why: string): void {
     this.queue.close(why);
@@ -194,38 +200,13 @@ export class Wiring {
       boot,
       random: ports.random,
     });
-    const handlers = this.#raftHandlers();
     return new RaftDriver({
       core,
       lane: this.lane,
       clock: ports.clock,
       scheduler: ports.scheduler,
-      handlers,
+      handlers: raftHandlers(this),
     });
-  }
-
-  #raftHandlers(): RaftHandlers {
-    return {
-      beforeTurn: () => {
-        this.router.route();
-        // After the renewals that waited here: one that is ahead in the log wins.
-        this.expiry.tick();
-        this.reads.askGathered();
-      },
-      afterTurn: () => this.#sweep(),
-      apply: (entries) => this.#apply(entries),
-      proposalAppended: (ctx, entry) => this.proposals.appended(ctx, entry),
-      proposalRejected: (ctx, reason) => this.proposals.rejected(ctx, reason),
-      readReady: (ctx, index) => this.reads.ready(ctx, index),
-      readFailed: (ctx) => this.reads.failed(ctx),
-      offerSnapshot: (to) => this.snapshotOffers.offer(to),
-      fetchSnapshot: (from, meta) => this.snapshotFetch.begin(from, meta),
-      compactLog: ({ seq, base }) => this.#compactLog(seq, base),
-      recovered: ({ seq }) =>
-        this.lane.add({ seq, entries: 0, run: (done) => this.options.ports.log.markRecovered(done) }),
-      event: (event) => this.#raftEvent(event),
-      fatal: (error) => this.options.observer.fatal(error),
-    };
   }
 
   #makeRouter(): WriteRouter {
@@ -341,7 +322,7 @@ export class Wiring {
       image: this.image,
       observer,
       loadStepsPerTurn: settings.loadStepsPerTurn,
-      onAdvanced: (index) => this.#advanceTo(index),
+      onAdvanced: (index) => this.advanceTo(index),
       onEvents: (events) => this.#publish(events),
     });
     return new SnapshotFetch({
@@ -408,30 +389,9 @@ export class Wiring {
     return { command, member: this.options.id, at: this.options.ports.clock.wallMs(), idempotencyKey, by };
   }
 
-  #apply(entries: readonly Entry[]): void {
-    this.applier.apply(entries);
-    const { index } = this.applier.base.last;
-    this.appliedAtMs = this.driver.nowMs;
-    // A long replay goes page by page, and lets peers, clients and the image have their turn in between.
-    if (this.core.hasMoreToApply) this.driver.enqueue({ kind: "applied", index });
-    else this.driver.step({ kind: "applied", index });
-    this.options.observer.applied(index);
-    this.#advanceTo(index);
-  }
-
-  #advanceTo(index: Index): void {
-    this.appliedIndex.advance(index);
-    this.revision.advance(this.applier.registry.revision);
-  }
-
   #publish(events: readonly RegistryEvent[]): void {
     this.options.observer.registryEvents(events, this.isReplaying);
     for (const listener of this.listeners) listener(events);
-  }
-
-  #compactLog(seq: number, base: LogBase): void {
-    this.lane.add({ seq, entries: 0, run: (done) => this.options.ports.log.compact(base, done) });
-    this.options.observer.compacted(base.last.index);
   }
 
   #imageFailed(failure: StorageFailure): void {
@@ -447,28 +407,6 @@ export class Wiring {
     this.#diskFailure = failure;
     this.image.diskFailed(failure);
     this.closeWaiters(brokenDisk);
-  }
-
-  #raftEvent(event: RaftEvent): void {
-    this.options.observer.raft(event);
-    if (event.kind === "membershipChanged") this.followMembership(event.membership, event.at);
-    if (event.kind === "transferAborted") this.health.transferAborted(event.to);
-    if (event.kind === "leaderChanged" && event.leader !== null) this.driver.wake();
-  }
-
-  /** Everything that depends on time and not on Raft. */
-  #sweep(): void {
-    const { nowMs } = this.driver;
-    this.queue.expire(nowMs, this.core.leader !== null);
-    this.router.expire(nowMs);
-    this.renewals.expire(nowMs);
-    this.proposals.expire(nowMs);
-    this.appliedIndex.expire(nowMs);
-    this.revision.expire(nowMs);
-    this.reads.tick(nowMs);
-    this.image.tick(nowMs);
-    this.snapshotOffers.tick(nowMs);
-    this.health.tick(nowMs);
   }
 }
 
