@@ -231,4 +231,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     cause:
       "an ambush waited for a write for longer than any client, and its lost answer kept the only place of a member that forwards",
   },
+  {
+    seed: 1143000183,
+    eventsMax: 40_000,
+    cause:
+      "a leader left a joint membership, committed by the plain one and was deposed, all in one turn, and the checker knew only what was before and after",
+  },
 ];

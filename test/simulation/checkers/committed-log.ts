@@ -32,9 +32,9 @@ export class CommittedLog {
   readonly #committedIn: Term[] = [];
   /** Up to where each running process was compared. */
   readonly #seen = new Map<SimMember, Index>();
-  /** What was in force on each at that time. */
-  readonly #memberships = new Map<SimMember, Membership>();
-  /** Who led when they were last looked at. */
+  /** What was in force on each after its last turn, and the index of its entry. */
+  readonly #inForce = new Map<SimMember, { readonly membership: Membership; readonly index: Index }>();
+  /** Who led after their last turn. */
   readonly #led = new Set<SimMember>();
   #checkedMajority: Index = 0;
   #membership: MembershipEntry | null = null;
@@ -94,6 +94,7 @@ export class CommittedLog {
   started(member: SimMember): void {
     this.#seen.delete(member);
     this.#led.delete(member);
+    this.#inForce.delete(member);
   }
 
   /** Looks at what a member has come to call committed since the last time. */
@@ -102,7 +103,7 @@ export class CommittedLog {
     if (core === null) return;
     const { log } = core.view.node;
     const seen = this.#seen.get(member) ?? 0;
-    if (log.commitIndex === seen) return this.#noteRole(member);
+    if (log.commitIndex === seen) return this.#noteTurn(member);
     if (log.commitIndex < seen)
       this.#violate(checker, `${member.id} took its commit index back from ${seen} to ${log.commitIndex}`);
     const from = Math.max(seen + 1, log.base.last.index);
@@ -134,13 +135,16 @@ export class CommittedLog {
     if (newest !== null && this.#checkedMajority < newest.index)
       this.#checkMajority(member, newest, log.membership);
     this.#seen.set(member, log.commitIndex);
-    this.#memberships.set(member, log.membership);
-    this.#noteRole(member);
+    this.#noteTurn(member);
   }
 
-  #noteRole(member: SimMember): void {
-    if (member.core?.view.role.role === "leader") this.#led.add(member);
+  #noteTurn(member: SimMember): void {
+    const { node, role } = member.core!.view;
+    if (role.role === "leader") this.#led.add(member);
     else this.#led.delete(member);
+    const { membership, membershipIndex: index } = node.log;
+    if (this.#inForce.get(member)?.membership !== membership)
+      this.#inForce.set(member, { membership, index });
   }
 
   /** Whoever commits first leads, and goes no further than an entry of its own term (paper §5.4.2, Figure 8). */
@@ -159,19 +163,33 @@ export class CommittedLog {
 
   /**
    * Log matching makes the newest entry speak for all before it. What was in force when it was committed is what is in force now, or
-   * what was before this turn: one turn may commit and then change the membership.
+   * what was before this turn, since one turn may commit and then change the membership, or what was only in between.
    */
   #checkMajority(member: SimMember, entry: EntryId, membership: Membership): void {
     this.#checkedMajority = entry.index;
     // The founding entry is committed by definition.
     if (entry.index === 1 || this.#isHeldByMajority(entry, membership)) return;
-    const before = this.#memberships.get(member);
-    if (before !== undefined && before !== membership && this.#isHeldByMajority(entry, before)) return;
+    const before = this.#inForce.get(member)?.membership ?? membership;
+    if (this.#isHeldByMajority(entry, before) || this.#isHeldOnceLeft(member, entry)) return;
     const held = membership.members.filter((member) => this.#hasHeld(member, entry)).map(({ id }) => id);
     this.#violate(
       checker,
       `${member.id} committed ${entry.index}@${entry.term}, which only [${held.join(", ")}] held durably; voters are [${membership.voters.join(", ")}], outgoing [${membership.outgoing.join(", ")}]`,
     );
+  }
+
+  /**
+   * A leader that learns that a joint membership is committed goes on to the plain one at once (thesis §4.3), and commits by that one alone. It may
+   * learn in the same turn that it is deposed, which takes the plain one from its log again; what it has committed stays so, since nobody
+   * is elected without a majority of these voters.
+   */
+  #isHeldOnceLeft(member: SimMember, entry: EntryId): boolean {
+    const joint = this.#inForce.get(member);
+    if (joint === undefined || joint.membership.outgoing.length === 0 || !this.#led.has(member)) return false;
+    const term = member.core!.view.node.log.termAt(joint.index);
+    if (term === null || !this.#isHeldByMajority({ index: joint.index, term }, joint.membership))
+      return false;
+    return this.#isHeldByMajority(entry, { ...joint.membership, outgoing: [] });
   }
 
   #isHeldByMajority(entry: EntryId, { voters, outgoing, members }: Membership): boolean {
