@@ -52,11 +52,11 @@ echo.on("change", (instances) =>
 );
 echo.on("stale", ({ ageMs }) => print(`the list may be old: no word for ${Math.round(ageMs / 1000)} s`));
 echo.on("fresh", () => print("the list is up to date again"));
-print(`now listed: ${echo.instances.map(({ id }) => id).join(", ")}`);
 
 let isEnding = false;
 process.once("SIGINT", () => (isEnding = true));
 process.once("SIGTERM", () => (isEnding = true));
+print(`now listed: ${echo.instances.map(({ id }) => id).join(", ")}`);
 const report = setInterval(printSecond, 1000);
 
 for (let next = performance.now(); !isEnding && total.calls < callsMax; next += intervalMs) {

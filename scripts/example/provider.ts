@@ -50,13 +50,13 @@ const registration = await registry.register(
   // It may have been started before the registry.
   { timeoutMs: 60_000 },
 );
-console.log(
-  `${id}: listed as ${values.service} at 127.0.0.1:${port}, incarnation ${registration.incarnation}, pid ${process.pid}`,
-);
-
+// Before it says so: whoever reads that it is listed may end it at once.
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => void leave(signal));
 }
+console.log(
+  `${id}: listed as ${values.service} at 127.0.0.1:${port}, incarnation ${registration.incarnation}, pid ${process.pid}`,
+);
 
 async function leave(signal: string): Promise<void> {
   const isGone = await registration.close();

@@ -41,7 +41,13 @@ export class ShellProcess {
   }
 
   async printed(text: string): Promise<void> {
-    await waitFor(() => this.#output.includes(text), { what: `${this.command} prints "${text}"` });
+    let hasClosed = false;
+    void this.#closed.then(() => (hasClosed = true));
+    const isOver = (): boolean => this.#output.includes(text) || hasClosed;
+    await waitFor(isOver, { what: `${this.command} prints "${text}"` });
+    if (this.#output.includes(text)) return;
+    const { exitCode, signalCode } = this.#child;
+    throw new Error(`${this.command} ended (${signalCode ?? exitCode}), and never printed "${text}"`);
   }
 
   /** The exit status, once everything that it printed is here; null when a signal ended it. */
