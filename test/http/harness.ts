@@ -61,6 +61,7 @@ export async function serveNothing(options: Partial<HttpServerOptions> = {}): Pr
     // The machine that runs the tests may be as busy as it likes.
     pressureLimits: { loopDelayMs: Number.POSITIVE_INFINITY, underWay: Number.POSITIVE_INFINITY },
     ...options,
+    timeouts: { headersMs: 120_000, bodyMs: 120_000, ...options.timeouts },
   });
   const { port, url } = await server.start();
   onTestFinished(() => server.stop(0));
