@@ -29,7 +29,13 @@ async function registerMany(cluster: TestCluster, count: number): Promise<readon
       ttlMs,
     }));
     type Registered = { results: { instance: { id: string; incarnation: number } }[] };
-    const { body } = await cluster.request<Registered>(member, "POST", "/v1/batch", { operations });
+    const { body } = await waitFor(
+      async () => {
+        const answer = await cluster.request<Registered>(member, "POST", "/v1/batch", { operations });
+        return answer.status === 200 ? answer : null;
+      },
+      { what: "there is a leader that takes them" },
+    );
     named.push(...body.results.map(({ instance }) => `${service}/${instance.id}/${instance.incarnation}`));
   }
   return named;
