@@ -199,12 +199,8 @@ function leaderOf(core: readonly SimMember[]): SimMember | null {
     : null;
 }
 
-/**
- * Any member of the core that is a voter takes a write. Some runs draw timeouts so close to their delays that a leader misses its quorum now
- * and then, and that votes are split again and again: each election is given its own time.
- */
+/** Any member of the core that is a voter takes a write. */
 function awaitWrites(world: LivenessWorld, core: readonly SimMember[]): void {
-  const { elections } = world.checkers;
   for (const member of votersOf(world, core)) {
     let end: WriteEnd | null = null;
     const name = `liveness.${member.id}/0`;
@@ -216,8 +212,7 @@ function awaitWrites(world: LivenessWorld, core: readonly SimMember[]): void {
       id: member.id,
       incarnation: null,
     } as const;
-    const leadersBefore = elections.count;
-    const limit = (): number => limits.write + (elections.count - leadersBefore) * limits.leader;
+    const limit = withElections(world, limits.write, limits.leader);
     const timeoutMs = limits.patience * world.timeoutMs;
     member.process!.run(() =>
       member.replica!.submit(
@@ -301,22 +296,15 @@ function checkWatchers(world: LivenessWorld, core: readonly SimMember[]): void {
   awaitThat(world, limits.write, "every watch has been told everything", reached);
 }
 
-/**
- * Nobody renews any more: every short lease must run out, although nobody writes. Cluster time stands still while nobody leads, and some
- * runs draw timeouts so close to their delays that a leader misses its quorum now and then: each new one adds to the time.
- */
+/** Nobody renews any more: every short lease must run out, although nobody writes. Cluster time stands still while nobody leads. */
 function awaitExpiries(world: LivenessWorld, core: readonly SimMember[]): void {
-  const { elections } = world.checkers;
-  const leadersBefore = elections.count;
+  const { expiryMs, leaderChangeMs, timeoutMs } = world;
   const isExpired = (): boolean => {
     const deadline = leaderOf(core)?.replica?.registry.nextDeadline();
     return deadline === null || (deadline !== undefined && deadline > soonMs);
   };
   const soonMs = world.checkers.state.registry.clusterTime + longestShortLeaseMs;
-  const limit = (): number => {
-    const changes = elections.count - leadersBefore;
-    return (world.expiryMs + changes * world.leaderChangeMs) / world.timeoutMs + changes * limits.leader;
-  };
+  const limit = withElections(world, expiryMs / timeoutMs, leaderChangeMs / timeoutMs + limits.leader);
   awaitThat(world, limit, "all short leases have run out", isExpired);
 }
 
@@ -347,6 +335,15 @@ function checkHistories(world: LivenessWorld): void {
       `${key}: ${JSON.stringify(operation)} fits into no order of the ${operations.length} calls`,
     );
   }
+}
+
+/**
+ * A limit for what needs a leader, in longest election timeouts: `limit`, and `each` more for every election from now on. Some runs draw timeouts
+ * so close to their delays that a leader misses its quorum now and then, and that votes are split again and again.
+ */
+function withElections({ checkers }: LivenessWorld, limit: number, each: number): () => number {
+  const before = checkers.elections.count;
+  return () => limit + (checkers.elections.count - before) * each;
 }
 
 function letPass(world: LivenessWorld, timeouts: number): void {

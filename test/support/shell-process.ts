@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { onTestFailed, onTestFinished } from "vitest";
-import { waitFor } from "./wait-for.ts";
+import { NeverError, waitFor } from "./wait-for.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -43,11 +43,13 @@ export class ShellProcess {
   async printed(text: string): Promise<void> {
     let hasClosed = false;
     void this.#closed.then(() => (hasClosed = true));
-    const isOver = (): boolean => this.#output.includes(text) || hasClosed;
-    await waitFor(isOver, { what: `${this.command} prints "${text}"` });
-    if (this.#output.includes(text)) return;
-    const { exitCode, signalCode } = this.#child;
-    throw new Error(`${this.command} ended (${signalCode ?? exitCode}), and never printed "${text}"`);
+    const isPrinted = (): boolean => {
+      if (this.#output.includes(text)) return true;
+      if (!hasClosed) return false;
+      const { exitCode, signalCode } = this.#child;
+      throw new NeverError(`${this.command} ended (${signalCode ?? exitCode}), and never printed "${text}"`);
+    };
+    await waitFor(isPrinted, { what: `${this.command} prints "${text}"` });
   }
 
   /** The exit status, once everything that it printed is here; null when a signal ended it. */
