@@ -130,7 +130,7 @@ export class Replica implements PeerHandler {
     return isReplaying || image.isReplayUnwritten || !isHashNear(this.registry);
   }
 
-  /** Milliseconds; 2147483647 while unknown. */
+  /** Milliseconds; `unknownStaleMs` while unknown. */
   staleMs(): number {
     return this.#wiring.staleMs();
   }

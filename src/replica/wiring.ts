@@ -113,7 +113,7 @@ export class Wiring {
     return this.options.ports.clock.monotonicMs();
   }
 
-  /** Milliseconds; 2147483647 while unknown. */
+  /** Milliseconds; `unknownStaleMs` while unknown. */
   staleMs(): number {
     return Math.round(this.core.staleness(this.nowMs()));
   }

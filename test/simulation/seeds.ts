@@ -232,6 +232,12 @@ export const knownSeeds: readonly KnownSeed[] = [
       "an ambush waited for a write for longer than any client, and its lost answer kept the only place of a member that forwards",
   },
   {
+    seed: 1143000166,
+    eventsMax: 40_000,
+    cause:
+      "a write that waited for two elections, where every vote of the core was needed, had the time of one",
+  },
+  {
     seed: 1143000183,
     eventsMax: 40_000,
     cause:
